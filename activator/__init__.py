@@ -1,0 +1,1 @@
+"""The activator: the proxy that holds requests for sleeping revisions."""

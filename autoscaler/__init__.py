@@ -1,0 +1,1 @@
+"""The autoscaler: load in, replica counts out."""

@@ -1,0 +1,1 @@
+"""Where replicas come from: processes of this machine, pods of a cluster."""

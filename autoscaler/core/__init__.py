@@ -1,0 +1,1 @@
+"""Pure decision machines: no I/O, no clock, no waiting, no randomness."""

@@ -1,0 +1,1 @@
+"""Simulations: the production machines in virtual time."""
