@@ -62,7 +62,7 @@ class ScalingSpec:
 
     metric: Metric = Metric.CONCURRENCY
     total_value: float = 100.0
-    """Load one replica can take: requests in flight, requests/s, or % of the request."""
+    """Load a replica can take: requests in flight, requests/s, or % of the request."""
     target_utilization: float = 0.7
     """Share of total_value to aim at, in (0, 1]; leaves head-room for a burst."""
     min_replicas: int = 1
