@@ -7,7 +7,7 @@ that is not full yet is averaged over the seconds it has.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import floor
+from math import exp, floor, log
 
 from autoscaler.core.domain import Aggregation
 
@@ -157,8 +157,8 @@ def smoothing(window_s: int) -> float:
     >>> round(smoothing(6), 5)
     0.78456
     """
-    weight: float = 1.0 - (1.0 - 0.9999) ** (1.0 / window_s)
-    return max(weight, 0.2)
+    # As Go's math.Pow(0.0001, 1/n) does it: the last bit decides at whole numbers.
+    return max(1.0 - exp(log(0.0001) * (1.0 / window_s)), 0.2)
 
 
 def rounded(value: float, digits: int) -> float:
