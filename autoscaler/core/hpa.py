@@ -39,7 +39,8 @@ def decide_usage(
         desired, reason = ready, "use not known"
     else:
         ratio = percent / target
-        desired = ready if abs(ratio - 1) <= TOLERANCE else max(1, ceil(ratio * ready))
+        near = 1 - TOLERANCE <= ratio <= 1 + TOLERANCE
+        desired = ready if near else max(1, ceil(ratio * ready))
         reason = f"{percent:g} % in use against {target:g} % wanted, {ready} ready"
     if spec.scale_down_delay_s > 0:
         wanted = desired

@@ -14,16 +14,23 @@ class TargetDefaults:
     concurrency: float = 100.0
     """Requests in flight that a replica without a limit can take."""
     concurrency_utilization: float = 0.7
+    """Share of that to aim at."""
     rps: float = 200.0
+    """Requests/s that a replica can take."""
     rps_utilization: float = 0.7
+    """Share of that to aim at."""
+    usage: float = 80.0
+    """% of the request to aim at, for cpu and memory (Kubernetes' default)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a replica can take, and the share of it to aim at."""
+    """Both halves of a target, as `ScalingSpec` has them."""
 
     total: float
+    """Load that a replica can take."""
     utilization: float
+    """Share of it to aim at."""
 
 
 def target(
@@ -49,17 +56,18 @@ def target(
     >>> found.total, found.utilization
     (4.0, 0.75)
     """
-    match metric:
-        case Metric.CONCURRENCY:
-            limit = float(container_concurrency)
-            total = wanted if wanted is not None else limit or defaults.concurrency
-            total = min(total, limit) if limit else total
-            share = defaults.concurrency_utilization
-        case Metric.RPS:
-            total = wanted if wanted is not None else defaults.rps
-            share = defaults.rps_utilization
-        case Metric.CPU | Metric.MEMORY:
-            return Target(total=wanted if wanted is not None else 80.0, utilization=1.0)
+    if metric is Metric.CPU or metric is Metric.MEMORY:
+        return Target(
+            total=defaults.usage if wanted is None else wanted, utilization=1.0
+        )
+    if metric is Metric.RPS:
+        total = defaults.rps if wanted is None else wanted
+        share = defaults.rps_utilization
+    else:
+        limit = container_concurrency
+        total = (limit or defaults.concurrency) if wanted is None else wanted
+        total = min(total, limit) if limit else total
+        share = defaults.concurrency_utilization
     if utilization_percentage is not None:
         share = utilization_percentage / 100
     return Target(total=float(total), utilization=share)

@@ -167,17 +167,14 @@ def _to_zero(
     spec: ScalingSpec, state: ZeroState, ready: int, now: float
 ) -> tuple[ZeroState, Settled]:
     """Take the next step of a revision that nothing asks for and that may sleep."""
-    match state.phase:
-        case Phase.WAKING:
-            return _wait(spec, state, now)
-        case Phase.AWAKE:
-            sleeps_at = state.since + spec.stable_window_s
-            if now < sleeps_at:
-                reason = f"awake for less than {spec.stable_window_s} s"
-                return state, Settled(replicas=1, reason=reason, again_at=sleeps_at)
-            state = replace(state, phase=Phase.ASLEEP, since=now)
-        case Phase.ASLEEP:
-            pass
+    if state.phase is Phase.WAKING:
+        return _wait(spec, state, now)
+    if state.phase is Phase.AWAKE:
+        sleeps_at = state.since + spec.stable_window_s
+        if now < sleeps_at:
+            reason = f"awake for less than {spec.stable_window_s} s"
+            return state, Settled(replicas=1, reason=reason, again_at=sleeps_at)
+        state = replace(state, phase=Phase.ASLEEP, since=now)
     kept_until = state.since + (spec.retention_s if spec.reachable else 0.0)
     zero_at = max(kept_until, min(state.since, state.proxied_since) + spec.grace_s)
     if now < zero_at and not state.empty:
