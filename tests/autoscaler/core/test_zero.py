@@ -236,6 +236,7 @@ def test_an_initial_scale_above_the_maximum_is_the_maximum():
     [
         pytest.param(SPEC, 4, 4, "", id="nothing binds"),
         pytest.param(SPEC, 40, 10, "at most 10 (maxReplicas)", id="maximum"),
+        pytest.param(SPEC, 10, 10, "", id="just the maximum"),
         pytest.param(replace(SPEC, max_replicas=0), 40, 40, "", id="no maximum"),
         pytest.param(
             replace(SPEC, min_replicas=2),
