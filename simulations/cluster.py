@@ -1,0 +1,240 @@
+"""Replicas in virtual time: how they start, break and go. The Fleet's backend here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from math import inf
+from typing import Protocol
+
+from autoscaler.core.domain import Replica, RevisionKey, StartFailure
+from simulations.chance import exponential, quantile, uniform
+from simulations.engine import Engine, Rank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """A stretch of time in which every start fails."""
+
+    begin: float
+    end: float
+    after_s: float = 1.0
+    """From launch to failure."""
+    reason: str = "exit status 1: no reason given"
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What replicas of one revision do, whatever is asked of them."""
+
+    cold_start_s: tuple[float, ...] = (1.0,)
+    """Quantiles at equal steps of the time from launch to ready; one: constant."""
+    lifetime_s: float = inf
+    """Mean time from ready to a crash, exponential."""
+    stop_s: float = 0.0
+    """From being told to stop to being gone."""
+    failing: tuple[Failing, ...] = ()
+
+
+class Part(Enum):
+    """What a replica's time is spent on."""
+
+    LOADING = auto()
+    IDLE = auto()
+    BUSY = auto()
+    DRAINING = auto()
+
+
+class Machine:
+    """One replica, and what its time went into."""
+
+    __slots__ = (
+        "gone",
+        "id",
+        "in_flight",
+        "key",
+        "launched",
+        "listening",
+        "number",
+        "part",
+        "peak",
+        "seconds",
+        "since",
+        "stopping",
+    )
+
+    def __init__(self, key: RevisionKey, number: int, now: float) -> None:
+        self.key = key
+        self.number = number
+        self.id = f"{key}-{number}"
+        self.launched = now
+        self.listening = False
+        """Ready to answer; from the end of its cold start until it is gone."""
+        self.stopping = False
+        """Told to stop."""
+        self.gone = inf
+        self.in_flight = 0
+        self.peak = 0
+        """The most it had in flight."""
+        self.part = Part.LOADING
+        self.since = now
+        """Since when it is in *part*."""
+        self.seconds = dict.fromkeys(Part, 0.0)
+
+    def turn(self, part: Part, now: float) -> None:
+        """Spend the time from *now* on something else."""
+        self.seconds[self.part] += now - self.since
+        self.part = part
+        self.since = now
+
+
+class Sink(Protocol):
+    """Who is told; the first two are what every backend tells its loop."""
+
+    def observed(self, key: RevisionKey, replicas: tuple[Replica, ...]) -> None:
+        """Take the complete picture of a revision."""
+
+    def failed(self, key: RevisionKey, failure: StartFailure) -> None:
+        """Take note that a start failed; a picture without it follows."""
+
+    def listens(self, machine: Machine) -> None:
+        """Have it probed: from now on it answers."""
+
+    def broke(self, machine: Machine) -> None:
+        """Lose what it has in flight; a picture without it follows."""
+
+
+class Cluster:
+    """All replicas of a run; scaled as any backend is, reporting to a Sink."""
+
+    def __init__(self, engine: Engine, sink: Sink, *, seed: int) -> None:
+        self._engine = engine
+        self._sink = sink
+        self._seed = seed
+        self._behaviours: dict[RevisionKey, Behaviour] = {}
+        self._groups: dict[RevisionKey, dict[str, Machine]] = {}
+        self._starts: Counter[RevisionKey] = Counter()
+        self.machines: list[Machine] = []
+        """Every replica there has been, in the order of their starts."""
+        self.failures: Counter[RevisionKey] = Counter()
+        """Starts that failed."""
+        self.crashes: Counter[RevisionKey] = Counter()
+
+    def configure(self, key: RevisionKey, behaviour: Behaviour) -> None:
+        """Let replicas of *key* behave so from now on."""
+        self._behaviours[key] = behaviour
+        self._groups.setdefault(key, {})
+
+    def scale(self, key: RevisionKey, replicas: int, stop: tuple[str, ...]) -> None:
+        """Have *replicas* replicas: stop those named, start what lacks."""
+        group = self._groups[key]
+        for name in stop:
+            if name in group:
+                self._stop(group[name])
+        staying = sorted(
+            (machine for machine in group.values() if not machine.stopping),
+            key=lambda machine: (not machine.listening, machine.number),
+        )
+        for machine in staying[replicas:]:
+            self._stop(machine)
+        for _ in range(replicas - len(staying)):
+            self._launch(key)
+        self._show(key)
+
+    def remove(self, key: RevisionKey) -> None:
+        """Stop every replica of *key*."""
+        if key in self._groups:
+            self.scale(key, 0, ())
+
+    def living(self, key: RevisionKey) -> Iterator[Machine]:
+        """Yield the replicas of *key* that are not gone."""
+        yield from self._groups[key].values()
+
+    def find(self, key: RevisionKey, replica: str) -> Machine | None:
+        """Return the replica of that name if it is not gone."""
+        return self._groups[key].get(replica)
+
+    def close(self) -> None:
+        """Count the time of those that are still there at the end of a run."""
+        for machine in self.machines:
+            if machine.gone == inf:
+                machine.turn(machine.part, self._engine.now)
+
+    def _launch(self, key: RevisionKey) -> None:
+        now = self._engine.now
+        behaviour = self._behaviours[key]
+        self._starts[key] = number = self._starts[key] + 1
+        machine = Machine(key, number, now)
+        self.machines.append(machine)
+        self._groups[key][machine.id] = machine
+        for failing in behaviour.failing:
+            if failing.begin <= now < failing.end:
+                failure = StartFailure(
+                    reason=failing.reason, final=failing.final, replica=machine.id
+                )
+                at = now + failing.after_s
+                self._engine.at(at, Rank.DEPARTURE, self._fail, (machine, failure))
+                return
+        chance = uniform(self._seed, f"{key}/start", machine.number)
+        at = now + quantile(behaviour.cold_start_s, chance)
+        self._engine.at(at, Rank.DEPARTURE, self._listen, machine)
+
+    def _listen(self, machine: Machine, now: float) -> None:
+        if machine.stopping:
+            return
+        machine.listening = True
+        machine.turn(Part.IDLE, now)
+        lifetime_s = self._behaviours[machine.key].lifetime_s
+        if lifetime_s < inf:
+            chance = uniform(self._seed, f"{machine.key}/life", machine.number)
+            at = now + exponential(lifetime_s, chance)
+            self._engine.at(at, Rank.DEPARTURE, self._crash, machine)
+        self._sink.listens(machine)
+
+    def _fail(self, subject: tuple[Machine, StartFailure], now: float) -> None:
+        machine, failure = subject
+        if machine.stopping:
+            return
+        self.failures[machine.key] += 1
+        self._sink.failed(machine.key, failure)
+        self._end(machine, now)
+
+    def _crash(self, machine: Machine, now: float) -> None:
+        if machine.gone == inf:
+            self.crashes[machine.key] += 1
+            self._sink.broke(machine)
+            self._end(machine, now)
+
+    def _stop(self, machine: Machine) -> None:
+        if machine.stopping:
+            return
+        now = self._engine.now
+        machine.stopping = True
+        if machine.listening:
+            if machine.in_flight:
+                self._sink.broke(machine)
+            machine.turn(Part.DRAINING, now)
+        stop_s = self._behaviours[machine.key].stop_s
+        self._engine.at(now + stop_s, Rank.DEPARTURE, self._end, machine)
+
+    def _end(self, machine: Machine, now: float) -> None:
+        if machine.gone < inf:
+            return
+        machine.turn(machine.part, now)
+        machine.gone = now
+        machine.listening = False
+        del self._groups[machine.key][machine.id]
+        self._show(machine.key)
+
+    def _show(self, key: RevisionKey) -> None:
+        group = self._groups[key].values()
+        self._sink.observed(
+            key,
+            tuple(
+                Replica(id=machine.id, host="10.0.0.1", port=machine.number)
+                for machine in group
+            ),
+        )
