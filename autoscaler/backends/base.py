@@ -50,3 +50,6 @@ class Backend(Protocol):
 
     def scale(self, key: RevisionKey, replicas: int, stop: tuple[str, ...]) -> None:
         """Have *replicas* replicas: stop those named (drained), start what lacks."""
+
+    def ready(self, key: RevisionKey, replica: str) -> None:
+        """Hear that *replica* serves: its death is no failed start from now on."""

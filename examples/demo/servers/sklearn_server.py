@@ -17,7 +17,7 @@ from typing import Any
 import joblib
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """What the client sent cannot be predicted on."""
 
 
@@ -34,11 +34,13 @@ class Model:
     def predict(self, rows: list[Any]) -> list[str]:
         """Return the label of each row."""
         if not rows:
-            raise BadRequest("nothing to predict on: give at least one row")
+            raise BadRequestError("nothing to predict on: give at least one row")
         try:
             classes = self.estimator.predict(rows)
         except (TypeError, ValueError) as error:
-            raise BadRequest(f"the model cannot use these rows: {error}") from error
+            raise BadRequestError(
+                f"the model cannot use these rows: {error}"
+            ) from error
         return [self.labels[int(each)] for each in classes]
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, object]:
@@ -93,9 +95,9 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+        raise BadRequestError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise BadRequest("the body must be a JSON object")
+        raise BadRequestError("the body must be a JSON object")
     return value
 
 
@@ -103,7 +105,7 @@ def field(of: Any, name: str) -> list[Any]:
     """Return the list *name* of an object."""
     value = of.get(name) if isinstance(of, dict) else None
     if not isinstance(value, list) or not value:
-        raise BadRequest(f"{name} must be a list with something in it")
+        raise BadRequestError(f"{name} must be a list with something in it")
     return value
 
 
@@ -129,7 +131,7 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
         def respond(self, body: bytes) -> None:
             try:
                 status, value = model.answer(self.command, self.path, body)
-            except BadRequest as error:
+            except BadRequestError as error:
                 status, value = 400, {"error": str(error)}
             data = json.dumps(value).encode()
             self.send_response(status)
