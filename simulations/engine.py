@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Any
 
 Action = Callable[[Any, float], None]
@@ -37,13 +38,16 @@ class Engine:
     ([('load', 5.0), ('tick', 5.0)], 60.0)
     """
 
-    __slots__ = ("_arrive", "_heap", "_index", "_sequence", "_times", "now")
+    __slots__ = ("_arrive", "_index", "_times", "following", "heap", "now")
 
     def __init__(self, *, now: float) -> None:
         self.now = now
         """The time of the newest event, or the end of the last run."""
-        self._heap: list[tuple[float, int, int, Action, Any]] = []
-        self._sequence = 0
+        self.heap: list[tuple[float, int, int, Action, Any]] = []
+        """What `at` pushes to. Departures, one for each request, are pushed directly:
+        a call less is a tenth of a request's time."""
+        self.following = count(1).__next__
+        """Return the next sequence number."""
         self._times: Sequence[float] = ()
         self._arrive: Callable[[int, float], None] = _nobody
         self._index = 0
@@ -52,8 +56,7 @@ class Engine:
         """Call `action(subject, time)` at *time*, which must not have passed."""
         if time < self.now:
             raise ValueError(f"an event at {time} s, but it is {self.now} s already")
-        self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (time, rank, sequence, action, subject))
+        heappush(self.heap, (time, rank, self.following(), action, subject))
 
     def walk(
         self, times: Sequence[float], arrive: Callable[[int, float], None]
@@ -68,17 +71,17 @@ class Engine:
 
         It looks at every event: for what is rare (a replica that dies).
         """
-        taken = [each for each in self._heap if each[3] == action and wanted(each[4])]
+        taken = [each for each in self.heap if each[3] == action and wanted(each[4])]
         if taken:
             taken.sort(key=lambda event: event[:3])
             gone = {event[2] for event in taken}
-            self._heap[:] = [event for event in self._heap if event[2] not in gone]
-            heapify(self._heap)
+            self.heap[:] = [event for event in self.heap if event[2] not in gone]
+            heapify(self.heap)
         return [event[4] for event in taken]
 
     def run(self, until: float) -> None:
         """Let everything happen that is due by *until*, itself included."""
-        heap, times, arrive = self._heap, self._times, self._arrive
+        heap, times, arrive = self.heap, self._times, self._arrive
         # Each look at the heap and each name counts here: half of a simulated
         # request's time is this loop.
         pop, arrival = heappop, int(Rank.ARRIVAL)

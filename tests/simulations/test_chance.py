@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def test_draws_are_spread_evenly_and_do_not_follow_each_other():
     tenths = [0] * 10
     for chance in column:
         tenths[int(chance * 10)] += 1
-    together = sum(a * b for a, b in zip(column, column[1:], strict=False))
+    together = sum(a * b for a, b in itertools.pairwise(column))
 
     assert all(3_700 < count < 4_300 for count in tenths)
     assert together / len(column) == pytest.approx(0.25, abs=0.01)

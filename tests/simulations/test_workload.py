@@ -28,7 +28,7 @@ def test_poisson_arrivals_ascend_and_end_before_the_end():
     load = poisson(LLM, STEADY, service_s=0.5, until=100, seed=2)
 
     assert list(load.arrivals) == sorted(load.arrivals)
-    assert 0 < load.arrivals[0]
+    assert load.arrivals[0] > 0
     assert load.arrivals[-1] < 100
 
 

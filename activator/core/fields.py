@@ -1,0 +1,119 @@
+"""Header field names: which ones a proxy must read, drop or pass on untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from typing import Final
+
+Field = tuple[bytes, bytes]
+"""Name and value as received, without the colon and the space before the value."""
+
+PASS: Final = 0
+DROP: Final = 1
+HOST: Final = 2
+LENGTH: Final = 3
+CODING: Final = 4
+CONNECTION: Final = 5
+EXPECT: Final = 6
+UPGRADE: Final = 7
+FORWARDED_FOR: Final = 8
+FORWARDED_PROTO: Final = 9
+FORWARDED_HOST: Final = 10
+ISVC: Final = 11
+NAMESPACE: Final = 12
+REPEATABLE: Final = 13
+AGENT: Final = 14
+
+# Names of messages in the wild are a few hundred; the bounds are against a peer that
+# invents a new one each time.
+_REMEMBERED: Final = 4096
+_LONGEST: Final = 64
+
+
+class Kinds(dict[bytes, int]):
+    """Remember the kind of each spelling of a name, so that one look-up is enough.
+
+    A name that a gateway-interface server would take for a special one is dropped.
+
+    >>> kinds = Kinds({b"content-length": LENGTH})
+    >>> kinds[b"Content-Length"] == LENGTH, kinds[b"Content_Length"] == DROP
+    (True, True)
+    >>> kinds[b"Accept"] == PASS
+    True
+    """
+
+    def __init__(self, table: Mapping[bytes, int]) -> None:
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, name: bytes) -> int:
+        lower = name.lower()
+        kind = self._table.get(lower, PASS)
+        if kind == PASS and lower.replace(b"_", b"-") in self._table:
+            kind = DROP
+        if len(self) < _REMEMBERED and len(name) <= _LONGEST:
+            self[name] = kind
+        return kind
+
+
+_HOP_BY_HOP: Final = {
+    b"content-length": LENGTH,
+    b"transfer-encoding": CODING,
+    b"connection": CONNECTION,
+    b"keep-alive": DROP,
+    b"proxy-connection": DROP,
+}
+
+REQUEST: Final = Kinds(
+    {
+        **_HOP_BY_HOP,
+        b"host": HOST,
+        b"te": DROP,
+        b"http2-settings": DROP,
+        b"expect": EXPECT,
+        b"upgrade": UPGRADE,
+        b"x-forwarded-for": FORWARDED_FOR,
+        b"x-forwarded-proto": FORWARDED_PROTO,
+        b"x-forwarded-host": FORWARDED_HOST,
+        b"kserve-isvc-name": ISVC,
+        b"kserve-isvc-namespace": NAMESPACE,
+        b"idempotency-key": REPEATABLE,
+        b"x-idempotency-key": REPEATABLE,
+        b"user-agent": AGENT,
+    }
+)
+
+ANSWER: Final = Kinds({**_HOP_BY_HOP, b"upgrade": DROP})
+
+
+def tokens(value: bytes) -> tuple[bytes, ...]:
+    """Return the members of a comma-separated list, in lower case.
+
+    >>> tokens(b"Keep-Alive, , X-Trace")
+    (b'keep-alive', b'x-trace')
+    """
+    return tuple(part for raw in value.split(b",") if (part := raw.strip().lower()))
+
+
+def lines(fields: Iterable[Field], kinds: Kinds) -> bytes:
+    """Write those of *fields* that mean nothing to a proxy: a trailer, for one.
+
+    >>> lines([(b"A", b"1"), (b"Connection", b"x"), (b"B", b"2")], ANSWER)
+    b'A: 1\\r\\nB: 2\\r\\n'
+    """
+    return b"".join(
+        b"%b: %b\r\n" % (name, value) for name, value in fields if kinds[name] == PASS
+    )
+
+
+def without(pieces: list[bytes], names: Container[bytes]) -> list[bytes]:
+    """Return *pieces* of lines (name, colon, value, end) less those named.
+
+    >>> without([b"A", b": ", b"1", b"\\r\\n", b"B", b": ", b"2", b"\\r\\n"], [b"a"])
+    [b'B', b': ', b'2', b'\\r\\n']
+    """
+    kept: list[bytes] = []
+    for at in range(0, len(pieces), 4):
+        if pieces[at].lower() not in names:
+            kept += pieces[at : at + 4]
+    return kept

@@ -1,0 +1,98 @@
+"""Where a message ends, and what its first line may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a message cannot be passed on, and the status that says so."""
+
+    status: int
+    reason: str
+
+
+NONE: Final = -1
+"""Length of a message without a body."""
+CHUNKED: Final = -2
+UNTIL_CLOSE: Final = -3
+"""Length of an answer that ends when its connection does."""
+
+REPEATABLE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+"""Methods whose request may be sent twice (RFC 9110 §9.2.2)."""
+
+_REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE", b"SOURCE", b"PRI"})
+_HOST_CHARACTERS: Final = (
+    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:[]"
+)
+# What 64 bits can hold, with no thought of overflow.
+_MOST_DIGITS: Final = 18
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
+    for status in HTTPStatus
+}
+
+
+def status_line(status: int) -> bytes:
+    """Return the first line; a status without a name of its own has none.
+
+    >>> status_line(204), status_line(599)
+    (b'HTTP/1.1 204 No Content\\r\\n', b'HTTP/1.1 599 \\r\\n')
+    """
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def length_of(value: bytes) -> int | None:
+    """Return the number of bytes that a Content-Length names.
+
+    >>> length_of(b"12 "), length_of(b"+12"), length_of(b"1,2"), length_of(b"")
+    (12, None, None, None)
+    """
+    digits = value.strip(b" \t")
+    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
+        return None
+    return int(digits)
+
+
+def is_chunked(value: bytes) -> bool:
+    """Say whether a Transfer-Encoding is the one that is spoken here.
+
+    >>> is_chunked(b"Chunked"), is_chunked(b"gzip, chunked"), is_chunked(b"")
+    (True, False, False)
+    """
+    return value.strip(b" \t").lower() == b"chunked"
+
+
+def address(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes] | Fault:
+    """Return host and path; the authority of an absolute target is the host.
+
+    >>> address(b"GET", b"http://b/c?d", b"a")
+    (b'b', b'/c?d')
+    >>> address(b"GET", b"*", b"a").reason
+    'the target * is for OPTIONS only'
+    """
+    if method in _REFUSED_METHODS:
+        return Fault(400, f"{method.decode()} is not served")
+    if not target.startswith(b"/") and target != b"*":
+        scheme, mark, rest = target.partition(b"://")
+        if not mark or scheme.lower() not in (b"http", b"https"):
+            return Fault(400, "the target is neither a path nor an http URL")
+        start = min(
+            at for at in (rest.find(b"/"), rest.find(b"?"), len(rest)) if at + 1
+        )
+        host, target = rest[:start], rest[start:]
+        if not host:
+            return Fault(400, "the target has no host")
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    if target == b"*" and method != b"OPTIONS":
+        return Fault(400, "the target * is for OPTIONS only")
+    if b"#" in target:
+        return Fault(400, "the target has a fragment")
+    if host.translate(None, _HOST_CHARACTERS):
+        return Fault(400, "Host has a character that no host has")
+    return host, target

@@ -1,0 +1,216 @@
+"""The replicas of one revision: commanded, seen, ready, draining and leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from autoscaler.core.domain import Replica
+from autoscaler.core.messages import Address
+from autoscaler.core.reports import Reports
+
+
+class Member:
+    """One replica that a backend has shown."""
+
+    __slots__ = (
+        "again",
+        "condemned",
+        "draining",
+        "drained_by",
+        "host",
+        "id",
+        "port",
+        "ready",
+        "said_by",
+        "shown_ready",
+        "stopping",
+        "surplus",
+        "version",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.host = ""
+        self.port = 0
+        self.shown_ready = False
+        """The backend's word."""
+        self.said_by: dict[str, None] = {}
+        """Reporters whose own probe succeeded; "" stands for those that have left."""
+        self.ready = False
+        """Either of the two."""
+        self.draining = False
+        self.version: int | None = None
+        """The view that told of the drain; None: it is about to be told."""
+        self.drained_by: dict[str, None] = {}
+        self.again = False
+        """An earlier drain was cancelled: a `Drained` may be a late one of that."""
+        self.condemned = False
+        """Its start took too long: this drain is not cancelled."""
+        self.stopping = False
+        """Told to stop; still there."""
+        self.surplus = False
+        """More than were commanded: the backend is stopping it."""
+
+    def drain(self, *, condemned: bool = False) -> None:
+        """Give it nothing new."""
+        self.draining = True
+        self.version = None
+        self.drained_by = {}
+        self.condemned = condemned
+
+    def resume(self) -> None:
+        """Give it requests again."""
+        self.draining = False
+        self.again = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deaths:
+    """Replicas that nobody told to stop and that are gone."""
+
+    ready: int
+    starting: int
+
+
+class Replicas:
+    """Replicas by name, in the order in which they came."""
+
+    __slots__ = ("_dead", "_members", "draining", "leaving", "ready", "target")
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+        self._dead: dict[str, None] = {}
+        """Reported as failed, and maybe still in a picture that is older."""
+        self.target = 0
+        """How many a backend was told to have; draining ones are among them."""
+        self.ready = 0
+        """Those that serve: ready and not draining."""
+        self.draining = 0
+        self.leaving = 0
+        """Told to stop, or never asked for, and still there."""
+
+    @property
+    def active(self) -> int:
+        """How many there are to be once those that drain are gone."""
+        return self.target - self.draining
+
+    @property
+    def room(self) -> int:
+        """How many take room: until it is gone, also what was told to stop."""
+        return self.target + self.leaving
+
+    def ours(self) -> list[Member]:
+        """Return those that were commanded and not told to stop."""
+        return [m for m in self._members.values() if not (m.stopping or m.surplus)]
+
+    def get(self, name: str) -> Member | None:
+        """Return the replica of that name, unless it is on its way out."""
+        member = self._members.get(name)
+        return None if member is None or member.stopping else member
+
+    def see(self, picture: tuple[Replica, ...]) -> Deaths:
+        """Take in a backend's complete picture; say who died."""
+        shown = {replica.id: replica for replica in picture}
+        self._dead = {name: None for name in self._dead if name in shown}
+        ready = starting = 0
+        for name in [name for name in self._members if name not in shown]:
+            member = self._members.pop(name)
+            if not (member.stopping or member.surplus):
+                self.target = max(0, self.target - 1)
+                ready += member.ready
+                starting += not member.ready
+        for name, replica in shown.items():
+            if name in self._dead:
+                continue
+            member = self._members.setdefault(name, Member(name))
+            member.host, member.port = replica.host, replica.port
+            member.shown_ready = replica.ready
+        self.count()
+        return Deaths(ready=ready, starting=starting)
+
+    def adopt(self, picture: tuple[Replica, ...]) -> None:
+        """Take what a backend has for what it was told to have."""
+        self.target = len(picture)
+        self.see(picture)
+
+    def died(self, name: str) -> bool:
+        """Know that a start ended; False: that one had been told to stop."""
+        if name in self._dead:
+            return False
+        member = self._members.pop(name, None)
+        if name:
+            self._dead[name] = None
+        if member is not None and (member.stopping or member.surplus):
+            self.count()
+            return False
+        self.target = max(0, self.target - 1)
+        self.count()
+        return True
+
+    def say(self, name: str, reporter: str, *, ready: bool) -> bool:
+        """Take in a probe's result; say whether the replica has just become ready."""
+        member = self._members.get(name)
+        if member is None:
+            return False
+        before = member.ready
+        if ready:
+            member.said_by[reporter] = None
+        else:
+            member.said_by.pop(reporter, None)
+            member.said_by.pop("", None)
+        self.count()
+        return member.ready and not before
+
+    def forget(self, reporter: str) -> None:
+        """Keep what a reporter that left has said, and wait for it no more."""
+        for member in self._members.values():
+            if reporter in member.said_by:
+                del member.said_by[reporter]
+                member.said_by[""] = None
+
+    def stop(self, names: Iterable[str], target: int) -> None:
+        """Have only *target*, those in *names* being told to go."""
+        for name in names:
+            self._members[name].stopping = True
+        self.target = target
+        self.count()
+
+    def count(self) -> None:
+        """Count anew, after a change of a member or of `target`."""
+        ours = self.ready = self.draining = self.leaving = 0
+        for member in self._members.values():
+            member.ready = member.shown_ready or bool(member.said_by)
+            if not member.stopping:
+                ours += 1
+            member.surplus = not member.stopping and ours > self.target
+            if member.stopping or member.surplus:
+                self.leaving += 1
+            elif member.draining:
+                self.draining += 1
+            else:
+                self.ready += member.ready
+
+    def victims(self, number: int, reports: Reports) -> list[Member]:
+        """Return whom to give up: those that serve nobody yet, then the idlest."""
+        ranked: list[tuple[bool, int, float, int, Member]] = []
+        for place, member in enumerate(self.ours()):
+            if not member.draining:
+                in_flight, used = reports.use(member.id)
+                ranked.append((member.ready, in_flight, used, -place, member))
+        ranked.sort(key=lambda each: each[:4])
+        return [each[4] for each in ranked[:number]]
+
+    def addresses(self, slots: int) -> tuple[Address, ...]:
+        """Return where requests can go; starting ones too, which activators probe."""
+        return tuple(
+            Address(
+                replica=member.id,
+                host=member.host,
+                port=member.port,
+                slots=slots,
+                draining=member.draining,
+            )
+            for member in self.ours()
+            if member.port
+        )

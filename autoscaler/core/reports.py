@@ -1,0 +1,140 @@
+"""What reporters last said of one revision, and since when they said it without a gap.
+
+A second without a report from a reporter that should have reported is missing, not
+zero. The question is only ever whether a whole window is covered, so instead of a mask
+of seconds each reporter has the moment since which nothing of its is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from autoscaler.core.messages import Sample
+
+_JITTER_S = 0.5
+"""Spans may lie this far apart and still be neighbours: half a report."""
+
+_LAG_S = 2.0
+"""How far behind a link may be: a report that comes later counts from its arrival."""
+
+
+class Report:
+    """The newest sample of one reporter, and what it and those before it cover."""
+
+    __slots__ = ("at", "counted", "due", "held", "in_flight", "sample", "since")
+
+    def __init__(self) -> None:
+        self.at = -inf
+        """When the newest sample came."""
+        self.since = inf
+        """From here to `at` no second is missing."""
+        self.due = -inf
+        """When the next sample must have come."""
+        self.counted = -inf
+        """End of the span that went into the windows: no second goes in twice."""
+        self.held = 0
+        self.in_flight = 0
+        self.sample: Sample | None = None
+
+
+class Reports:
+    """The reports of one revision.
+
+    Those of reporters that have left are forgotten.
+    """
+
+    __slots__ = ("_by",)
+
+    def __init__(self) -> None:
+        self._by: dict[str, Report] = {}
+
+    def heard(self, sample: Sample, now: float) -> float:
+        """Take in *sample*; return how many seconds of it are new.
+
+        A repeated sample brings almost none, a late one still all of its own.
+        """
+        report = self._by.get(sample.reporter)
+        if report is None:
+            report = self._by[sample.reporter] = Report()
+        span_s = sample.span_s
+        start = now - span_s
+        if start > report.at + _JITTER_S:
+            report.since = now - max(span_s, _idle_s(sample))
+            begin = start
+        else:
+            begin = max(report.counted, start - _LAG_S)
+        report.counted = end = min(now, begin + span_s)
+        report.at = now
+        report.due = now + (1.5 * span_s if span_s > 1.0 else 1.5)
+        report.held = sample.held
+        report.in_flight = sample.in_flight
+        report.sample = sample
+        return end - begin
+
+    def knocked(self, reporter: str, held: int) -> None:
+        """Take in what a wake says, before any sample does."""
+        self._by.setdefault(reporter, Report()).held = held
+
+    def refused(self) -> None:
+        """Know that whoever was held has been told to go."""
+        for report in self._by.values():
+            report.held = 0
+
+    def forget(self, reporter: str) -> None:
+        """Forget a reporter that left."""
+        self._by.pop(reporter, None)
+
+    def covers(self, reporters: Iterable[str], since: float, now: float) -> bool:
+        """Say whether each of *reporters* has told everything from *since* to now."""
+        for name in reporters:
+            report = self._by.get(name)
+            if report is None or report.since > since or report.due < now:
+                return False
+        return True
+
+    def idle(self, reporters: Iterable[str], now: float) -> bool:
+        """Say whether all *reporters* said just now that they have no request."""
+        for name in reporters:
+            report = self._by.get(name)
+            if report is None or report.held or report.in_flight or report.due < now:
+                return False
+        return True
+
+    def held(self) -> int:
+        """Return the requests that are held."""
+        return sum(report.held for report in self._by.values())
+
+    def in_flight(self) -> int:
+        """Return the requests that were forwarded and have not ended."""
+        return sum(report.in_flight for report in self._by.values())
+
+    def use(self, replica: str) -> tuple[int, float]:
+        """Return what *replica* has in flight, and when it last had a request."""
+        in_flight, used = 0, -inf
+        for report in self._by.values():
+            for load in report.sample.replicas if report.sample else ():
+                if load.replica == replica:
+                    in_flight += load.in_flight
+                    used = max(used, report.at - load.idle_s)
+        return in_flight, used
+
+    def empty(self, reporter: str, replica: str, version: int) -> bool:
+        """Say whether *reporter*, having seen view *version*, has nothing there."""
+        report = self._by.get(reporter)
+        if report is None or report.sample is None or report.sample.version < version:
+            return False
+        return not any(
+            load.in_flight and load.replica == replica
+            for load in report.sample.replicas
+        )
+
+
+def _idle_s(sample: Sample) -> float:
+    """Return for how long *sample* vouches that there was nothing, whatever was lost.
+
+    How long each replica has been idle is a level, so it heals reports that were lost.
+    """
+    if sample.held or sample.in_flight or sample.requests or sample.concurrency:
+        return 0.0
+    return min((load.idle_s for load in sample.replicas), default=0.0)

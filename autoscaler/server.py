@@ -1,0 +1,165 @@
+"""The admin port: health, metrics, status, explanations and orders, on aiohttp.
+
+aiohttp takes 12 MB and a fifth of a second to import, so this module is imported when
+somebody first connects (fromzero/admin.py), not when fromzero starts.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+
+from autoscaler.core.commands import Decided, Order, Scale, Status
+from autoscaler.core.domain import RevisionKey, StartFailure
+from autoscaler.events import Moment
+
+_GRACE_S = 1.0
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Known(Protocol):
+    """What the admin API asks of the loop."""
+
+    def statuses(self) -> tuple[Status, ...]:
+        """Return all revisions."""
+
+    def status(self, key: RevisionKey) -> Status:
+        """Return one revision; KeyError: there is none."""
+
+    def moments(self, key: RevisionKey) -> tuple[Moment, ...]:
+        """Return what was last decided, oldest first."""
+
+    def order(self, key: RevisionKey, order: Order) -> None:
+        """Do what a person asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminParts:
+    """What the admin API is made of."""
+
+    loop: Known
+    registry: CollectorRegistry
+    ready: Callable[[], str]
+    """Why requests are not served now; empty: they are."""
+    logs: Callable[[RevisionKey], tuple[str, ...]]
+    """Last lines of output of a revision's replicas."""
+
+
+@asynccontextmanager
+async def serving(parts: AdminParts, sock: socket.socket) -> AsyncIterator[None]:
+    """Answer on *sock*, which listens already, until the context ends."""
+    runner = web.AppRunner(build_app(parts), access_log=None, shutdown_timeout=_GRACE_S)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, sock).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def build_app(parts: AdminParts) -> web.Application:
+    """Return the admin API."""
+    app = web.Application(client_max_size=1024)
+    api = _Api(parts)
+    app.router.add_get("/healthz", api.healthz)
+    app.router.add_get("/readyz", api.readyz)
+    app.router.add_get("/metrics", api.metrics)
+    app.router.add_get("/status", api.status)
+    app.router.add_get("/explain/{namespace}/{name}", api.explain)
+    for order in Order:
+        app.router.add_post(f"/{order.value}/{{namespace}}/{{name}}", api.order(order))
+    return app
+
+
+class _Api:
+    def __init__(self, parts: AdminParts) -> None:
+        self._parts = parts
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        if why := self._parts.ready():
+            return web.Response(status=503, text=f"{why}\n")
+        return web.Response(text="ok\n")
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        body = generate_latest(self._parts.registry)
+        kind = "text/plain; version=0.0.4; charset=utf-8"
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+    async def status(self, _: web.Request) -> web.Response:
+        shown = [as_json(each) for each in self._parts.loop.statuses()]
+        return web.json_response({"revisions": shown})
+
+    async def explain(self, request: web.Request) -> web.Response:
+        key = _key(request)
+        try:
+            status = self._parts.loop.status(key)
+        except KeyError:
+            return _unknown(key)
+        moments = self._parts.loop.moments(key)
+        answer = as_json(status) | {
+            "moments": [_moment(each) for each in moments],
+            "logs": list(self._parts.logs(key)),
+        }
+        return web.json_response(answer)
+
+    def order(self, order: Order) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            key = _key(request)
+            try:
+                self._parts.loop.status(key)
+            except KeyError:
+                return _unknown(key)
+            self._parts.loop.order(key, order)
+            return web.json_response(as_json(self._parts.loop.status(key)))
+
+        return handle
+
+
+def as_json(status: Status) -> dict[str, object]:
+    """Return *status* in the shape that `GET /status` promises."""
+    fields = asdict(status)
+    del fields["key"]
+    return {"namespace": status.key.namespace, "name": status.key.name} | fields
+
+
+def _moment(moment: Moment) -> dict[str, object]:
+    match moment.what:
+        case Decided(seen=seen, decision=decision, replicas=replicas, reason=reason):
+            return {
+                "at": moment.at,
+                "what": "decided",
+                "replicas": replicas,
+                "reason": reason,
+                "desired": decision.desired,
+                "mode": decision.mode.value,
+                "stable": seen.stable,
+                "panic": seen.panic,
+                "ready": seen.ready,
+            }
+        case Scale(replicas=replicas, reason=reason):
+            return {
+                "at": moment.at,
+                "what": "scaled",
+                "replicas": replicas,
+                "reason": reason,
+            }
+        case StartFailure(reason=reason):
+            return {"at": moment.at, "what": "start failed", "reason": reason}
+
+
+def _key(request: web.Request) -> RevisionKey:
+    return RevisionKey(request.match_info["namespace"], request.match_info["name"])
+
+
+def _unknown(key: RevisionKey) -> web.Response:
+    return web.json_response({"error": f"there is no revision {key}"}, status=404)

@@ -1,0 +1,146 @@
+"""How fast the loop simulates, beside SimFaaS under the same load, in one run.
+
+    python -m benchmarks.simulate [--requests N] [--rate PER_S]
+
+Both simulate one model: Poisson arrivals, exponential service, one request at a time in
+a replica, a cold start, and an idle time after which replicas go. SimFaaS decides that
+by one timer for each replica; here every request goes through the production
+Switchboard, and the production Fleet decides each 2 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import time
+import warnings
+from dataclasses import dataclass
+
+from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
+from simulations.cluster import Behaviour
+from simulations.report import figures
+from simulations.run import End
+from simulations.workload import Phase, poisson
+from simulations.world import Model, Scenario, World
+
+KEY = RevisionKey("default", "llm")
+SERVICE_S = 1.0
+COLD_S = 5.0
+KEEP_S = 60
+GOAL = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """One simulation of so many requests."""
+
+    requests: int
+    drawn_s: float
+    """To draw the load."""
+    ran_s: float
+    """To simulate it."""
+    replicas: float
+    """Mean over the simulated time."""
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.ran_s
+
+
+def ours(requests: int, rate: float, concurrency: int, *, seed: int) -> Timed:
+    """Simulate about *requests*, *concurrency* at a time in a replica."""
+    until = requests / rate
+    begun = time.process_time()
+    load = poisson(
+        KEY, (Phase(length_s=until, rate=rate),), service_s=SERVICE_S, until=until,
+        seed=seed,
+    )  # fmt: skip
+    spec = RevisionSpec(
+        scaling=ScalingSpec(
+            total_value=float(concurrency),
+            min_replicas=0,
+            max_replicas=0,
+            initial_scale=0,
+            stable_window_s=KEEP_S,
+        ),
+        gate=GateSpec(container_concurrency=concurrency, max_held=100_000),
+    )
+    model = Model(key=KEY, spec=spec, behaviour=Behaviour(cold_start_s=(COLD_S,)))
+    world = World(Scenario(models=(model,), workloads=(load,), until=until))
+    drawn = time.process_time()
+    run = world.run()
+    ran = time.process_time()
+    (figure,) = figures(run)
+    lost = {end: count for end, count in figure.ends if count}
+    assert set(lost) <= {End.ANSWERED, End.PENDING}, lost
+    return Timed(
+        requests=figure.requests,
+        drawn_s=drawn - begun,
+        ran_s=ran - drawn,
+        replicas=figure.replica_s / until,
+    )
+
+
+def simfaas(requests: int, rate: float, *, seed: int) -> Timed:
+    """Simulate the same with SimFaaS, which draws its load as it goes."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # its own, about escapes in its strings
+        import numpy
+        from simfaas.ServerlessSimulator import ServerlessSimulator
+
+        numpy.random.seed(seed)
+        theirs = ServerlessSimulator(
+            arrival_rate=rate,
+            warm_service_rate=1 / SERVICE_S,
+            cold_service_rate=1 / (SERVICE_S + COLD_S),
+            expiration_threshold=KEEP_S,
+            max_time=requests / rate,
+        )
+        begun = time.process_time()
+        theirs.generate_trace(debug_print=False, progress=False)
+        ran = time.process_time()
+    return Timed(
+        requests=theirs.total_req_count,
+        drawn_s=0.0,
+        ran_s=ran - begun,
+        replicas=float(theirs.get_average_server_count()),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=400_000)
+    parser.add_argument("--rate", type=float, default=20.0)
+    given = parser.parse_args()
+
+    # Theirs before and after ours, so that a machine that slows down shows.
+    before = simfaas(given.requests // 20, given.rate, seed=1)
+    one = ours(given.requests, given.rate, 1, seed=1)
+    eight = ours(given.requests, given.rate, 8, seed=1)
+    after = simfaas(given.requests // 20, given.rate, seed=2)
+    theirs = (before.requests + after.requests) / (before.ran_s + after.ran_s)
+
+    print(
+        f"{given.rate:g} requests/s, service {SERVICE_S:g} s, cold start {COLD_S:g} s"
+    )
+    print(f"{'':34}requests  requests/s  replicas  times SimFaaS")
+    for name, timed in (
+        ("SimFaaS", before),
+        ("fromzero, concurrency 1", one),
+        ("fromzero, concurrency 8", eight),
+        ("SimFaaS again", after),
+    ):
+        print(
+            f"{name:32}{timed.requests:10,}{timed.rate:12,.0f}{timed.replicas:10.1f}"
+            f"{timed.rate / theirs:15.1f}"
+        )
+    drawn = one.requests / (one.drawn_s + one.ran_s)
+    print(f"with the drawing of its load, concurrency 1: {drawn:,.0f} requests/s")
+    ratio = one.rate / theirs
+    verdict = "met" if ratio >= GOAL else "MISSED"
+    print(f"goal: {GOAL:g} times SimFaaS at concurrency 1: {ratio:.1f}, {verdict}")
+
+
+if __name__ == "__main__":
+    main()

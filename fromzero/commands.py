@@ -1,0 +1,216 @@
+"""The commands; each imports what it runs on when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fromzero.logs import LogFormat
+
+app = typer.Typer(
+    name="fromzero",
+    help="Model servers that sleep and wake on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATH…",
+        help="Files or directories with InferenceService and ServingRuntime documents.",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="N", help="Port that requests come in on [8080]; 0: any."
+    ),
+]
+AdminPort = Annotated[
+    int | None,
+    typer.Option("--admin-port", metavar="N", help="Admin port [9090]; 0: any."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", metavar="SIZE", help="Memory for all replicas together, as 24Gi."
+    ),
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus",
+        metavar="N|IDS",
+        help="GPUs for replicas: how many, or which, as 0,1.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings; see docs/settings.md."),
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option("--state-dir", metavar="DIR", help="Where rollouts are remembered."),
+]
+Name = Annotated[
+    str, typer.Argument(help="A revision, or a service for all of its revisions.")
+]
+
+
+@app.command()
+def up(  # one argument for each option: that is how typer has it
+    paths: Paths,
+    port: Port = None,
+    admin_port: AdminPort = None,
+    memory: Memory = None,
+    gpus: Gpus = None,
+    config: Config = None,
+    state_dir: StateDir = None,
+    record_trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write each request, as the simulator reads them."
+        ),
+    ] = None,
+    record_decisions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write decisions, as `replay` reads them."),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How log lines are written.")
+    ] = LogFormat.TEXT,
+) -> None:
+    """Serve the models of these documents; those that may sleep, sleep."""
+    from fromzero.up import Flags, run
+
+    run(
+        Flags(
+            paths=tuple(paths),
+            port=port,
+            admin_port=admin_port,
+            memory=memory,
+            gpus=gpus,
+            config=config,
+            state_dir=state_dir,
+            record_trace=record_trace,
+            record_decisions=record_decisions,
+            log_format=log_format,
+        )
+    )
+
+
+@app.command()
+def check(
+    paths: Paths,
+    memory: Memory = None,
+    gpus: Gpus = None,
+    config: Config = None,
+) -> None:
+    """Say what `up` would make of these documents, and start nothing."""
+    from fromzero.check import run
+
+    raise typer.Exit(run(tuple(paths), config=config, memory=memory, gpus=gpus))
+
+
+@app.command()
+def status(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As the admin port gives it.")
+    ] = False,
+    admin_port: AdminPort = None,
+    config: Config = None,
+) -> None:
+    """Show every revision: its state, replicas, load, and why."""
+    from fromzero.show import console, table
+
+    revisions = _client(admin_port, config).revisions()
+    if as_json:
+        print(json.dumps({"revisions": revisions}, indent=2))
+    else:
+        console().print(table(revisions))
+
+
+@app.command()
+def explain(name: Name, admin_port: AdminPort = None, config: Config = None) -> None:
+    """Say why a revision is awake or asleep, and what was last decided."""
+    from fromzero.show import explanation
+
+    client = _client(admin_port, config)
+    for each in client.find(name):
+        print(explanation(client.explain(each)))
+
+
+@app.command()
+def wake(name: Name, admin_port: AdminPort = None, config: Config = None) -> None:
+    """Start a revision now; load decides from then on."""
+    _order("wake", name, admin_port, config)
+
+
+@app.command()
+def sleep(name: Name, admin_port: AdminPort = None, config: Config = None) -> None:
+    """Let a revision sleep now, if it has nothing to do."""
+    _order("sleep", name, admin_port, config)
+
+
+@app.command()
+def pin(name: Name, admin_port: AdminPort = None, config: Config = None) -> None:
+    """Keep a revision awake until it is unpinned."""
+    _order("pin", name, admin_port, config)
+
+
+@app.command()
+def unpin(name: Name, admin_port: AdminPort = None, config: Config = None) -> None:
+    """Let a pinned revision sleep again."""
+    _order("unpin", name, admin_port, config)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl[.gz]")],
+) -> None:
+    """Recompute recorded decisions; say how many differ."""
+    from autoscaler.replay import replay as replayed
+
+    report = replayed(file)
+    for each in report.differences[:5]:
+        print(each)
+    if len(report.differences) > 5:
+        print(f"… and {len(report.differences) - 5} more")
+    print(f"{report.decisions} decisions, {len(report.differences)} differ")
+    raise typer.Exit(1 if report.differences else 0)
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        float, typer.Option(help="Give up after so many seconds.")
+    ] = 90.0,
+) -> None:
+    """Watch real models sleep, wake, scale and sleep again."""
+    from fromzero.demo import run
+
+    raise typer.Exit(run(seconds))
+
+
+@app.command()
+def version() -> None:
+    """Say which fromzero this is."""
+    from fromzero import __version__
+
+    print(f"fromzero {__version__} (Python {sys.version.split()[0]})")
+
+
+def _order(order: str, name: str, port: int | None, config: Path | None) -> None:
+    client = _client(port, config)
+    for each in client.find(name):
+        after = client.order(order, each)
+        said = f"{after['namespace']}/{after['name']} is {after['state']}"
+        print(f"{said}: {after['reason']}")

@@ -1,0 +1,73 @@
+"""Requests as a trace that the simulator reads: CSV, one line for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from fromzero import __version__
+
+COLUMNS = "arrival_s,model,input_tokens,output_tokens,service_s,session"
+_HEAD = f"""\
+# source: fromzero {__version__} --record-trace
+# format: 1
+# arrival_s: seconds since the recording began; service_s: at the replica
+{COLUMNS}
+"""
+
+
+class Trace:
+    """Write each request as it ends; closing puts them in the order of arrival.
+
+    A recording that was cut off is whole lines in the order in which requests ended.
+    """
+
+    def __init__(self, path: Path, began: float) -> None:
+        self._path = path
+        self._began = began
+        self._last = 0.0
+        self._sorted = True
+        # Line by line, so that a crash loses none and a reader may follow.
+        self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
+        self._file.write(_HEAD)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if not self._sorted:
+            _sort(self._path)
+
+    def add(
+        self,
+        model: str,
+        *,
+        arrived: float,
+        service_s: float,
+        tokens: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """Write one request; *arrived* is in the seconds that *began* was in."""
+        at = max(0.0, arrived - self._began)
+        self._sorted = self._sorted and at >= self._last
+        self._last = max(at, self._last)
+        taken, made = ("" if each is None else each for each in tokens)
+        name = f'"{model}"' if "," in model else model
+        self._file.write(f"{at:.6f},{name},{taken},{made},{service_s:.6f},\n")
+
+
+def _sort(path: Path) -> None:
+    with path.open(encoding="utf-8") as file:
+        lines = file.readlines()
+    head = _HEAD.count("\n")
+    rows = sorted(lines[head:], key=lambda line: float(line.partition(",")[0]))
+    whole = path.with_name(f"{path.name}.part")
+    with whole.open("w", encoding="utf-8") as file:
+        file.writelines(lines[:head] + rows)
+    whole.replace(path)

@@ -1,0 +1,167 @@
+"""A run in figures, and as a page of text that is the same for the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import ceil
+
+from autoscaler.core.domain import Mode, RevisionKey
+from simulations.cluster import Part
+from simulations.run import End, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one revision's requests met and its replicas cost."""
+
+    key: RevisionKey
+    requests: int
+    ends: tuple[tuple[End, int], ...]
+    """How many ended in which way; they sum to *requests*."""
+    cold: int
+    """Requests that found no ready replica."""
+    delayed: int
+    """Requests that were held although a replica was ready."""
+    wait_p50_s: float
+    """Waits are from arrival to dispatch, of all that were answered, most being 0."""
+    wait_p95_s: float
+    wait_p99_s: float
+    wait_max_s: float
+    refusals: tuple[tuple[str, int], ...]
+    """Why requests were turned away, and how many for each reason."""
+    starts: int
+    failures: int
+    crashes: int
+    most: int
+    """Replicas alive at once, at most."""
+    seconds: tuple[tuple[Part, float], ...]
+    """Replica-seconds, from launch until gone, by what they were spent on."""
+
+    @property
+    def replica_s(self) -> float:
+        """All replica-seconds."""
+        return sum(seconds for _, seconds in self.seconds)
+
+
+def figures(run: Run) -> tuple[Figures, ...]:
+    """Sum a run up, one entry for each workload, in their order."""
+    return tuple(
+        _figures(run, source, load.key)
+        for source, load in enumerate(run.requests.workloads)
+    )
+
+
+def quantile_of(ordered: Sequence[float], zeros: int, share: float) -> float:
+    """Return the nearest-rank quantile of *zeros* zeros and *ordered* after them.
+
+    >>> quantile_of([1.0, 2.0, 8.0], 7, 0.5), quantile_of([1.0, 2.0, 8.0], 7, 0.9)
+    (0.0, 2.0)
+    """
+    rank = ceil(share * (zeros + len(ordered))) - 1
+    return ordered[rank - zeros] if rank >= zeros else 0.0
+
+
+def render(run: Run) -> str:
+    """Write a run as text: figures, then each decision that changed something."""
+    lines = [f"{run.until:g} s, seed {run.seed}"]
+    for each in figures(run):
+        lines += ["", *_page(each)]
+    lines += ["", *_decisions(run), "", *_scales(run), ""]
+    return "\n".join(lines)
+
+
+def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
+    mine = [n for n, each in enumerate(run.requests.sources) if each == source]
+    counts = dict.fromkeys(End, 0)
+    for number in mine:
+        counts[End(run.ends[number])] += 1
+    waits = sorted(
+        run.waits[number]
+        for number in mine
+        if number in run.waits and run.ends[number] == End.ANSWERED
+    )
+    zeros = counts[End.ANSWERED] - len(waits)
+    cold = sum(run.cold[number] for number in mine)
+    machines = [machine for machine in run.machines if machine.key == key]
+    return Figures(
+        key=key,
+        requests=len(mine),
+        ends=tuple(counts.items()),
+        cold=cold,
+        delayed=sum(1 for n in mine if n in run.waits and not run.cold[n]),
+        wait_p50_s=quantile_of(waits, zeros, 0.5),
+        wait_p95_s=quantile_of(waits, zeros, 0.95),
+        wait_p99_s=quantile_of(waits, zeros, 0.99),
+        wait_max_s=waits[-1] if waits else 0.0,
+        refusals=tuple(
+            sorted((why, n) for (of, why), n in run.refusals.items() if of == key)
+        ),
+        starts=len(machines),
+        failures=run.failures[key],
+        crashes=run.crashes[key],
+        most=_most((machine.launched, machine.gone) for machine in machines),
+        seconds=tuple(
+            (part, sum(machine.seconds[part] for machine in machines)) for part in Part
+        ),
+    )
+
+
+def _most(lives: Iterator[tuple[float, float]]) -> int:
+    """Return how many of *lives* there were at once, at most."""
+    turns = []
+    for begin, end in lives:
+        turns += [(begin, 1), (end, -1)]
+    alive = most = 0
+    for _, turn in sorted(turns):
+        alive += turn
+        most = max(most, alive)
+    return most
+
+
+def _page(each: Figures) -> Iterator[str]:
+    yield f"{each.key}"
+    ends = ", ".join(f"{count} {end.name.lower()}" for end, count in each.ends if count)
+    yield f"  requests         {each.requests}: {ends or 'none'}"
+    for why, count in each.refusals:
+        yield f"    {count} x {why}"
+    yield f"  cold             {each.cold}, and {each.delayed} delayed"
+    yield (
+        f"  waits            p50 {each.wait_p50_s:.3f} s, p95 {each.wait_p95_s:.3f} s, "
+        f"p99 {each.wait_p99_s:.3f} s, most {each.wait_max_s:.3f} s"
+    )
+    yield (
+        f"  starts           {each.starts}: {each.failures} failed, "
+        f"{each.crashes} crashed, at most {each.most} at once"
+    )
+    parts = ", ".join(f"{s:.3f} {part.name.lower()}" for part, s in each.seconds)
+    yield f"  replica-seconds  {each.replica_s:.3f}: {parts}"
+
+
+def _decisions(run: Run) -> Iterator[str]:
+    digest = sha256()
+    shown: dict[RevisionKey, tuple[int, int, Mode]] = {}
+    lines = []
+    for at, made in run.decisions:
+        decision = made.decision
+        line = (
+            f"  {at:10.3f} {made.key} ready {made.seen.ready} wanted "
+            f"{decision.desired} ({decision.mode}) applied {made.replicas}: "
+            f"{made.reason}"
+        )
+        digest.update(line.encode())
+        now = (decision.desired, made.replicas, decision.mode)
+        if shown.get(made.key) != now:
+            shown[made.key] = now
+            lines.append(line)
+    number, mark = len(run.decisions), digest.hexdigest()[:16]
+    yield f"{number} decisions, all together {mark}; those that differ:"
+    yield from lines
+
+
+def _scales(run: Run) -> Iterator[str]:
+    yield f"{len(run.scales)} scale commands:"
+    for at, scale in run.scales:
+        stop = f", stop {', '.join(scale.stop)}" if scale.stop else ""
+        yield f"  {at:10.3f} {scale.key} to {scale.replicas}{stop}: {scale.reason}"

@@ -1,0 +1,292 @@
+"""The production Fleet and Switchboards, in virtual time.
+
+They are called as the live loop calls them: requests arrive and depart at Switchboards,
+which report each second; the Fleet advances when it asked to; commands and effects are
+carried at once. Nothing happens while nothing is due: a night asleep costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import floor, inf
+from typing import assert_never
+
+from activator.core.switchboard import Limits, Switchboard
+from activator.core.ticket import Effect, Expire, Release, Report
+from autoscaler.core.commands import Command, Decided, Scale, Tell
+from autoscaler.core.domain import (
+    Budget,
+    Replica,
+    RevisionKey,
+    RevisionSpec,
+    StartFailure,
+)
+from autoscaler.core.fleet import Fleet
+from autoscaler.core.messages import Gone, View
+from simulations.cluster import Behaviour, Cluster, Machine, Part
+from simulations.engine import Engine, Rank
+from simulations.run import Run
+from simulations.traffic import Traffic
+from simulations.workload import Requests, Workload, merge
+
+_RESTLESS = 1000
+"""Rounds in one instant after which a machine is held to go round for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One revision: its settings, and what its replicas do."""
+
+    key: RevisionKey
+    spec: RevisionSpec
+    behaviour: Behaviour = field(default_factory=Behaviour)
+
+
+Change = Callable[["World", float], None]
+"""Something done to a world from outside: new settings, an order, a removal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """All that a run depends on: the same scenario gives the same run, to the byte."""
+
+    models: tuple[Model, ...]
+    workloads: tuple[Workload, ...]
+    until: float
+    budget: Budget = field(default_factory=Budget)
+    activators: int = 1
+    limits: Limits = field(default_factory=Limits)
+    changes: tuple[tuple[float, Change], ...] = ()
+    tick_s: float = 2.0
+    sample_s: float = 1.0
+    seed: int = 1
+
+
+class World:
+    """One run of a scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        now = 0.0
+        self.engine = Engine(now=now)
+        self.fleet = Fleet(budget=scenario.budget, now=now, tick_s=scenario.tick_s)
+        self.cluster = Cluster(self.engine, self, seed=scenario.seed)
+        self.boards = [
+            Switchboard(name=f"activator-{number}", limits=scenario.limits, now=now)
+            for number in range(1, scenario.activators + 1)
+        ]
+        self._scenario = scenario
+        self._told: set[tuple[str, str]] = set()
+        """(activator, replica) for each probe that has succeeded."""
+        self._sampled_at = now
+        self._settling = False
+        self._tick_at = inf
+        self._expiry_at = inf
+        self._run = self._empty(merge(scenario.workloads, seed=scenario.seed))
+        self._traffic = Traffic(
+            self.engine,
+            self.cluster,
+            self.boards,
+            self._run,
+            self._sample_again,
+            self._settle,
+        )
+        for board in self.boards:
+            self.fleet.joined(board.name, now)
+        for model in scenario.models:
+            self.add(model, now)
+
+    def run(self) -> Run:
+        """Let the whole scenario happen."""
+        engine, scenario = self.engine, self._scenario
+        for at, change in scenario.changes:
+            engine.at(at, Rank.DEPARTURE, self._change, change)
+        self._traffic.walk()
+        engine.run(until=scenario.until)
+        self.cluster.close()
+        return self._run
+
+    def add(self, model: Model, now: float) -> None:
+        """Have a new revision, or one with new settings."""
+        self.cluster.configure(model.key, model.behaviour)
+        self.fleet.configure(model.key, model.spec, now)
+        self._settle(now)
+
+    def observed(self, key: RevisionKey, replicas: tuple[Replica, ...]) -> None:
+        """Pass the cluster's picture on."""
+        now = self.engine.now
+        self.fleet.observe(key, replicas, now)
+        self._settle(now)
+
+    def failed(self, key: RevisionKey, failure: StartFailure) -> None:
+        """Pass the cluster's failure on."""
+        now = self.engine.now
+        self.fleet.failed(key, failure, now)
+        self._settle(now)
+
+    def listens(self, machine: Machine) -> None:
+        """Let each activator's probe of a replica succeed."""
+        now = self.engine.now
+        for board in self.boards:
+            self._probe(board, machine, now)
+        self._settle(now)
+
+    def broke(self, machine: Machine) -> None:
+        """Break each connection to a replica."""
+        self._traffic.broke(machine)
+        self._settle(self.engine.now)
+
+    def _empty(self, requests: Requests) -> Run:
+        count = len(requests.arrivals)
+        return Run(
+            seed=self._scenario.seed,
+            until=self._scenario.until,
+            requests=requests,
+            ends=bytearray(count),
+            waits={},
+            cold=bytearray(count),
+            refusals=Counter(),
+            decisions=[],
+            scales=[],
+            machines=self.cluster.machines,
+            failures=self.cluster.failures,
+            crashes=self.cluster.crashes,
+        )
+
+    # Between the machines.
+
+    def _settle(self, now: float) -> None:
+        """Carry commands and effects until nobody has any, then set the timers."""
+        if self._settling:
+            return
+        self._settling = True
+        for _ in range(_RESTLESS):
+            commands = self.fleet.take()
+            for command in commands:
+                self._obey(command, now)
+            effects = [effect for board in self.boards for effect in board.take()]
+            for effect in effects:
+                self._perform(effect, now)
+            if not commands and not effects:
+                break
+        else:
+            raise RuntimeError(f"{now}: Fleet and Switchboards never come to rest")
+        self._settling = False
+        if self.fleet.wake_at < self._tick_at:
+            self._tick_at = max(now, self.fleet.wake_at)
+            self.engine.at(self._tick_at, Rank.TICK, self._tick, None)
+        expiry_at = min(board.wake_at for board in self.boards)
+        if expiry_at < self._expiry_at:
+            self._expiry_at = max(now, expiry_at)
+            self.engine.at(self._expiry_at, Rank.TICK, self._expire, None)
+
+    def _obey(self, command: Command, now: float) -> None:
+        match command:
+            case Scale():
+                self._run.scales.append((now, command))
+                self.cluster.scale(command.key, command.replicas, command.stop)
+            case Tell(message=View() as view):
+                self._show(view, now)
+            case Tell(message=Gone(key=key)):
+                for board in self.boards:
+                    board.remove(key, now)
+                self._traffic.find_doors(key)
+                self.cluster.remove(key)
+            case Decided():
+                self._run.decisions.append((now, command))
+            case _:
+                assert_never(command)
+
+    def _perform(self, effect: Effect, now: float) -> None:
+        match effect:
+            case Release(ticket=ticket, endpoint=endpoint):
+                self._traffic.released(ticket, endpoint)
+            case Expire(ticket=ticket, reject=reject):
+                self._traffic.expired(ticket, reject)
+            case Report(message=message):
+                self.fleet.hear(message, now)
+            case _:
+                assert_never(effect)
+
+    def _show(self, view: View, now: float) -> None:
+        for address in view.addresses:
+            machine = self.cluster.find(view.key, address.replica)
+            if machine is None or not machine.listening or machine.stopping:
+                continue
+            if address.draining:
+                self._traffic.closed(machine)
+                machine.turn(Part.DRAINING, now)
+            elif machine.part is Part.DRAINING:
+                self._traffic.opened(machine)
+                machine.turn(Part.BUSY if machine.in_flight else Part.IDLE, now)
+        if self._traffic.quiet:
+            self._sample_again(now)
+        for board in self.boards:
+            board.update(view, now)
+            for machine in self.cluster.living(view.key):
+                if machine.listening:
+                    self._probe(board, machine, now)
+        self._traffic.find_doors(view.key)
+
+    def _probe(self, board: Switchboard, machine: Machine, now: float) -> None:
+        if (board.name, machine.id) not in self._told:
+            self._told.add((board.name, machine.id))
+            self._traffic.opened(machine)
+            board.ready(machine.key, machine.id, now)
+
+    # Timers.
+
+    def _sample_again(self, now: float) -> None:
+        """Take up the reports of each second, where they would be by now.
+
+        They stop when nobody has anything to report; one that says nothing is made up
+        for, so that the next span begins where it would have.
+        """
+        every = self._scenario.sample_s
+        last = floor(now / every) * every
+        if last == now:
+            last -= every
+        if last > self._sampled_at:
+            self._sampled_at = last
+            for board in self.boards:
+                for sample in board.report(last):
+                    self.fleet.hear(sample, last)
+        self._traffic.quiet = False
+        self.engine.at(self._sampled_at + every, Rank.SAMPLE, self._sample, None)
+
+    def _sample(self, subject: None, now: float) -> None:
+        self._sampled_at = now
+        said = False
+        for board in self.boards:
+            for sample in board.report(now):
+                said = True
+                self.fleet.hear(sample, now)
+        self._traffic.quiet = not said
+        if said:
+            self.engine.at(
+                now + self._scenario.sample_s, Rank.SAMPLE, self._sample, None
+            )
+        self._settle(now)
+
+    def _tick(self, subject: None, now: float) -> None:
+        if now != self._tick_at:
+            return
+        self._tick_at = inf
+        if self.fleet.wake_at <= now:
+            self.fleet.advance(now)
+            if self.fleet.wake_at <= now:
+                raise RuntimeError(f"{now}: the Fleet never has advanced enough")
+        self._settle(now)
+
+    def _expire(self, subject: None, now: float) -> None:
+        if now != self._expiry_at:
+            return
+        self._expiry_at = inf
+        for board in self.boards:
+            board.advance(now)
+        self._settle(now)
+
+    def _change(self, change: Change, now: float) -> None:
+        change(self, now)
+        self._settle(now)

@@ -1,0 +1,110 @@
+"""What the golden reports are of: small worlds that go through much of what can happen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autoscaler.core.domain import (
+    Budget,
+    GateSpec,
+    Needs,
+    RevisionKey,
+    RevisionSpec,
+    ScalingSpec,
+)
+from simulations.cluster import Behaviour, Failing
+from simulations.workload import Phase, paced, poisson
+from simulations.world import Model, Scenario
+
+LLM = RevisionKey("default", "llm")
+IRIS = RevisionKey("default", "iris")
+TEXT = RevisionKey("default", "text")
+
+STEADY = Behaviour()
+SLEEPY = ScalingSpec(total_value=4.0, min_replicas=0, max_replicas=4, initial_scale=0)
+
+
+def model(
+    key: RevisionKey,
+    scaling: ScalingSpec = SLEEPY,
+    *,
+    concurrency: int = 4,
+    gpus: int = 0,
+    behaviour: Behaviour = STEADY,
+) -> Model:
+    """Return a revision that may sleep, with few words."""
+    spec = RevisionSpec(
+        scaling=scaling,
+        gate=GateSpec(container_concurrency=concurrency, max_held=200),
+        needs=Needs(gpus=gpus),
+    )
+    return Model(key=key, spec=spec, behaviour=behaviour)
+
+
+def waves() -> Scenario:
+    """A minute of even load in each five, and nothing in between: no chance at all."""
+    load = (Phase(length_s=60, rate=2), Phase(length_s=240, rate=0))
+    return Scenario(
+        models=(model(LLM, behaviour=Behaviour(cold_start_s=(12.0,), stop_s=1.0)),),
+        workloads=(paced(LLM, load, service_s=1.5, until=1_500),),
+        until=1_800,
+    )
+
+
+def bursts() -> Scenario:
+    """Bursts that panic, by two activators, with replicas that start unevenly."""
+    load = (
+        Phase(length_s=120, rate=1.0),
+        Phase(length_s=20, rate=25.0),
+        Phase(length_s=160, rate=0.5),
+        Phase(length_s=300, rate=0.0),
+    )
+    return Scenario(
+        models=(model(LLM, behaviour=Behaviour(cold_start_s=(3.0, 5.0, 20.0))),),
+        workloads=(poisson(LLM, load, service_s=0.6, until=1_800, seed=5),),
+        until=2_000,
+        activators=2,
+    )
+
+
+def trouble() -> Scenario:
+    """Starts that fail, replicas that crash, clients that leave, a queue too short."""
+    load = (Phase(length_s=200, rate=4.0), Phase(length_s=200, rate=0.0))
+    workload = poisson(LLM, load, service_s=0.8, until=1_600, seed=6)
+    failing = (
+        Failing(begin=0.0, end=15.0, after_s=2.0, reason="exit status 1: no weights"),
+        Failing(begin=780.0, end=830.0, after_s=1.0, reason="CUDA: no", final=True),
+    )
+    behaviour = Behaviour(cold_start_s=(8.0,), lifetime_s=90.0, failing=failing)
+    small = model(LLM, concurrency=2, behaviour=behaviour)
+    gate = replace(small.spec.gate, max_held=12, hold_limit_s=10.0)
+    return Scenario(
+        models=(replace(small, spec=replace(small.spec, gate=gate)),),
+        workloads=(replace(workload, patience_s=12.0, replayable=True),),
+        until=2_000,
+    )
+
+
+def room() -> Scenario:
+    """Three models, two GPUs: who is idle makes room, who is busy does in the end."""
+    behaviour = Behaviour(cold_start_s=(6.0,), stop_s=2.0)
+    one = replace(SLEEPY, max_replicas=1)
+    loads = (
+        (Phase(length_s=400, rate=0.5), Phase(length_s=200, rate=0.0)),
+        (Phase(length_s=100, rate=0.2), Phase(length_s=300, rate=0.0)),
+        (Phase(length_s=30, rate=1.0), Phase(length_s=470, rate=0.0)),
+    )
+    return Scenario(
+        models=tuple(
+            model(key, one, gpus=1, behaviour=behaviour) for key in (LLM, IRIS, TEXT)
+        ),
+        workloads=tuple(
+            poisson(key, load, service_s=0.9, until=1_500, seed=7)
+            for key, load in zip((LLM, IRIS, TEXT), loads, strict=True)
+        ),
+        budget=Budget(gpus=2, patience_s=60.0),
+        until=1_800,
+    )
+
+
+ALL = {each.__name__: each for each in (waves, bursts, trouble, room)}
