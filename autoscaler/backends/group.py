@@ -20,7 +20,7 @@ class Phase(Enum):
     STOPPING = auto()
 
 
-class Held:
+class Child:
     """One replica, from the wish for it until nothing of it is left."""
 
     __slots__ = (
@@ -58,7 +58,7 @@ class Group:
 
     def __init__(self, launch: Launch, lines: int) -> None:
         self.launch = launch
-        self.replicas: dict[str, Held] = {}
+        self.replicas: dict[str, Child] = {}
         self.lines: deque[str] = deque(maxlen=lines)
         self.removed = False
 
@@ -71,7 +71,7 @@ class Group:
             for each in self.replicas.values()
         )
 
-    def staying(self) -> list[Held]:
+    def staying(self) -> list[Child]:
         """Return those not told to stop, the ones to keep before the others."""
         return sorted(
             (r for r in self.replicas.values() if r.phase is not Phase.STOPPING),

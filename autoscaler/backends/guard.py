@@ -167,7 +167,10 @@ def _receive(channel: _socket.socket) -> list[int]:
 
 def _fork_keeper(fds: list[int], link: int, deaths: _Deaths) -> int:
     control, output, orders = fds
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        pid = -1  # No process is free; the closed socket says that nothing came of it.
     if pid:
         for fd in fds:
             os.close(fd)

@@ -7,6 +7,7 @@ import logging
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,8 @@ from typing import Self
 
 from autoscaler.backends.base import Launch, Sink
 from autoscaler.backends.environment import fill
+from autoscaler.backends.group import Child, Group, Phase
 from autoscaler.backends.ports import Devices, Ports
-from autoscaler.backends.group import Group, Held, Phase
 from autoscaler.backends.process import Ended, Guard, Order
 from autoscaler.backends.reasons import clean, port_was_taken, why
 from autoscaler.backends.storage import Absent, StorageSettings, Store
@@ -65,7 +66,7 @@ class LocalBackend:
         self._ports = Ports(offset=secrets.randbelow(1 << 16))
         self._devices = Devices(settings.gpus)
         self._groups: dict[RevisionKey, Group] = {}
-        self._waiting: list[Held] = []
+        self._waiting: list[Child] = []
         self._changed: dict[RevisionKey, None] = {}
         self._failures: list[tuple[RevisionKey, StartFailure]] = []
         self._inherited = _inherited(settings.environ)
@@ -86,7 +87,7 @@ class LocalBackend:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop all replicas, with grace; when cancelled, without."""
+        """Stop all replicas, with grace; if cancelled meanwhile, without."""
         self._closing = True
         for uri in self._store.fetching:
             self._store.forget(uri)
@@ -98,8 +99,9 @@ class LocalBackend:
             await self._empty.wait()
         except asyncio.CancelledError:
             self._kill_all()
-            async with asyncio.timeout(_LAST_S):
-                await self._empty.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_S):
+                    await self._empty.wait()
             raise
         finally:
             await self._guard.close()
@@ -148,7 +150,7 @@ class LocalBackend:
     def _start(self, key: RevisionKey, group: Group) -> None:
         self._number += 1
         name = f"{key.name}-{self._run}-{self._number}"
-        replica = Held(key, name, self._number, group.launch)
+        replica = Child(key, name, self._number, group.launch)
         group.replicas[name] = replica
         self._report(key)
         uri = replica.launch.storage_uri
@@ -168,7 +170,7 @@ class LocalBackend:
                     reason = f"storage: cannot fetch {uri}: {error.strerror}"
                     self._fail(replica, reason, final=False)
 
-    def _fetched(self, replica: Held, got: Path | Absent) -> None:
+    def _fetched(self, replica: Child, got: Path | Absent) -> None:
         self._wake_closer()
         if self._find(replica.key, replica.name) is not replica:
             return  # Stopped meanwhile; the model stays for the next start.
@@ -179,7 +181,7 @@ class LocalBackend:
                 replica.model = str(path)
                 self._place(replica)
 
-    def _place(self, replica: Held) -> None:
+    def _place(self, replica: Child) -> None:
         """Give *replica* GPUs and a port and start it, or let it wait for them."""
         needs, port = replica.launch.needs, replica.launch.port
         if needs.gpus > len(self._devices):
@@ -206,7 +208,7 @@ class LocalBackend:
             replica.port = port
         self._run_it(replica, gpus)
 
-    def _run_it(self, replica: Held, gpus: tuple[str, ...]) -> None:
+    def _run_it(self, replica: Child, gpus: tuple[str, ...]) -> None:
         given = {"PORT": str(replica.port)}
         if replica.model:
             given["MODEL_DIR"] = replica.model
@@ -235,7 +237,7 @@ class LocalBackend:
         _log.info("started replica=%s port=%d", replica.name, replica.port)
         self._report(replica.key)
 
-    def _ended(self, replica: Held, order: Order, ended: Ended) -> None:
+    def _ended(self, replica: Child, order: Order, ended: Ended) -> None:
         replica.process = None
         _log.info("ended replica=%s status=%s", replica.name, ended.status)
         if replica.phase is Phase.STARTING and self._try_elsewhere(replica, ended):
@@ -257,7 +259,7 @@ class LocalBackend:
             case Phase.WAITING | Phase.STOPPING:
                 self._drop(replica)
 
-    def _try_elsewhere(self, replica: Held, ended: Ended) -> bool:
+    def _try_elsewhere(self, replica: Child, ended: Ended) -> bool:
         """Start again on another port when somebody took this one; False: no more."""
         replica.attempts += 1
         if (
@@ -274,21 +276,21 @@ class LocalBackend:
         _log.info("moved replica=%s from=%d to=%d", replica.name, taken, replica.port)
         return True
 
-    def _stop(self, replica: Held) -> None:
+    def _stop(self, replica: Child) -> None:
         if replica.process is None:
             self._drop(replica)
         elif replica.phase is not Phase.STOPPING:
             replica.phase = Phase.STOPPING
             replica.process.stop()
 
-    def _fail(self, replica: Held, reason: str, *, final: bool) -> None:
+    def _fail(self, replica: Child, reason: str, *, final: bool) -> None:
         failure = StartFailure(
             reason=clean(reason, limit=_REASON), final=final, replica=replica.name
         )
         self._failures.append((replica.key, failure))
         self._drop(replica)
 
-    def _drop(self, replica: Held) -> None:
+    def _drop(self, replica: Child) -> None:
         """Let go of what *replica* had, and let those who wait for it try again."""
         self._ports.give_back(replica.name)
         self._devices.give_back(replica.name)
@@ -301,7 +303,7 @@ class LocalBackend:
             if self._find(each.key, each.name) is each:
                 self._place(each)
 
-    def _wait(self, replica: Held) -> None:
+    def _wait(self, replica: Child) -> None:
         self._waiting.append(replica)
 
     def _is_stopping(self, name: str) -> bool:
@@ -311,7 +313,7 @@ class LocalBackend:
             if name in group.replicas
         )
 
-    def _find(self, key: RevisionKey, name: str) -> Held | None:
+    def _find(self, key: RevisionKey, name: str) -> Child | None:
         group = self._groups.get(key)
         return group.replicas.get(name) if group else None
 
@@ -357,9 +359,13 @@ class LocalBackend:
 def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a replica has of *environ*, as if fromzero's own venv were active.
 
-    Programs installed beside fromzero are found after the user's own PATH.
+    Programs installed beside fromzero are found after the user's own PATH, and PYTHON
+    is the one that fromzero runs on.
     """
     kept = {k: v for k, v in environ.items() if not k.startswith("FROMZERO_")}
+    kept.setdefault("PYTHON", sys.executable)
+    # Else what it prints comes late, and after the traceback that it dies of.
+    kept.setdefault("PYTHONUNBUFFERED", "1")
     beside = str(Path(sys.executable).parent)
     path = kept.get("PATH", "")
     if beside not in path.split(":"):

@@ -19,9 +19,10 @@ from typing import IO
 
 _GUARD = Path(__file__).with_name("guard.py")
 _PIPE_BYTES = 1 << 20  # A burst of output waits here while the loop is busy.
-_READ_BYTES = 1 << 16
+_READ_BYTES = 1 << 14  # The loop has others to serve beside one that is chatty.
 _LINE_BYTES = 4096
 _TAIL_LINES = 20
+_TAKEN_S = 1.0  # A link full of orders: the guard takes one each millisecond.
 _CLOSE_S = 5.0  # A guard that takes longer is stuck, or its replicas' kernel is.
 
 
@@ -125,8 +126,11 @@ class Process:
     def _finish(self) -> None:
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
-        while self._output >= 0 and self._read():
-            pass  # What it wrote before it died is still in the pipe.
+        # What it wrote before it died is still in the pipe; no more than that is read,
+        # since one that has escaped its keeper may write for ever.
+        for _ in range(_PIPE_BYTES // _READ_BYTES):
+            if self._output < 0 or not self._read():
+                break
         self._close_output()
         number, step = self._unable
         self._on_end(
@@ -142,7 +146,8 @@ class Process:
         if not data:
             self._close_output()
             return False
-        *lines, part = (self._part + data).split(b"\n")
+        # A bar of progress ends its lines with a carriage return.
+        *lines, part = (self._part + data).replace(b"\r", b"\n").split(b"\n")
         for line in lines:
             self._take(line)
         self._part = part[:_LINE_BYTES]
@@ -186,7 +191,7 @@ class Guard:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        ours.setblocking(False)
+        ours.settimeout(_TAKEN_S)
         self._link = ours
 
     def start(
@@ -228,6 +233,7 @@ class Guard:
         if self._link is not None:
             loop = asyncio.get_running_loop()
             with suppress(OSError, TimeoutError):
+                self._link.setblocking(False)
                 self._link.shutdown(socket.SHUT_WR)
                 async with asyncio.timeout(_CLOSE_S):
                     await loop.sock_recv(self._link, 1)

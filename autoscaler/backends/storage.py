@@ -122,8 +122,10 @@ class Store:
     def _answer(self, uri: str, place: Path, order: Order, end: Ended) -> Path | Absent:
         if end.status == download.DONE and place.is_dir():
             return place / download.MODEL
-        if end.status in (download.FINAL, download.TRANSIENT) and end.tail:
-            return Absent(reason=end.tail[-1], final=end.status == download.FINAL)
+        if end.status in (download.FINAL, download.TRANSIENT):
+            for line in reversed(end.tail):  # A library may babble as it ends.
+                if line.startswith("storage: "):
+                    return Absent(reason=line, final=end.status == download.FINAL)
         return Absent(reason=f"storage: {why(order, end)} for {uri}", final=False)
 
     def _place(self, source: str) -> Path:
