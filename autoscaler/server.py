@@ -9,35 +9,19 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from typing import Protocol
+from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from autoscaler.core.commands import Decided, Order, Scale, Status
-from autoscaler.core.domain import RevisionKey, StartFailure
-from autoscaler.events import Moment
+from autoscaler import answers
+from autoscaler.answers import Known
+from autoscaler.core.commands import Order
+from autoscaler.core.domain import RevisionKey
 
 _GRACE_S = 1.0
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-
-class Known(Protocol):
-    """What the admin API asks of the loop."""
-
-    def statuses(self) -> tuple[Status, ...]:
-        """Return all revisions."""
-
-    def status(self, key: RevisionKey) -> Status:
-        """Return one revision; KeyError: there is none."""
-
-    def moments(self, key: RevisionKey) -> tuple[Moment, ...]:
-        """Return what was last decided, oldest first."""
-
-    def order(self, key: RevisionKey, order: Order) -> None:
-        """Do what a person asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +80,7 @@ class _Api:
         return web.Response(body=body, headers={"Content-Type": kind})
 
     async def status(self, _: web.Request) -> web.Response:
-        shown = [as_json(each) for each in self._parts.loop.statuses()]
+        shown = [answers.revision(each) for each in self._parts.loop.statuses()]
         return web.json_response({"revisions": shown})
 
     async def explain(self, request: web.Request) -> web.Response:
@@ -106,8 +90,8 @@ class _Api:
         except KeyError:
             return _unknown(key)
         moments = self._parts.loop.moments(key)
-        answer = as_json(status) | {
-            "moments": [_moment(each) for each in moments],
+        answer = answers.revision(status) | {
+            "moments": [answers.moment(each) for each in moments],
             "logs": list(self._parts.logs(key)),
         }
         return web.json_response(answer)
@@ -120,41 +104,9 @@ class _Api:
             except KeyError:
                 return _unknown(key)
             self._parts.loop.order(key, order)
-            return web.json_response(as_json(self._parts.loop.status(key)))
+            return web.json_response(answers.revision(self._parts.loop.status(key)))
 
         return handle
-
-
-def as_json(status: Status) -> dict[str, object]:
-    """Return *status* in the shape that `GET /status` promises."""
-    fields = asdict(status)
-    del fields["key"]
-    return {"namespace": status.key.namespace, "name": status.key.name} | fields
-
-
-def _moment(moment: Moment) -> dict[str, object]:
-    match moment.what:
-        case Decided(seen=seen, decision=decision, replicas=replicas, reason=reason):
-            return {
-                "at": moment.at,
-                "what": "decided",
-                "replicas": replicas,
-                "reason": reason,
-                "desired": decision.desired,
-                "mode": decision.mode.value,
-                "stable": seen.stable,
-                "panic": seen.panic,
-                "ready": seen.ready,
-            }
-        case Scale(replicas=replicas, reason=reason):
-            return {
-                "at": moment.at,
-                "what": "scaled",
-                "replicas": replicas,
-                "reason": reason,
-            }
-        case StartFailure(reason=reason):
-            return {"at": moment.at, "what": "start failed", "reason": reason}
 
 
 def _key(request: web.Request) -> RevisionKey:

@@ -41,7 +41,7 @@ class _Json(logging.Formatter):
 
 
 def begin(form: LogFormat, *, quiet: bool = False) -> None:
-    """Write log lines to stderr; *quiet*: warnings and worse only (a table is shown)."""
+    """Write log lines to stderr; *quiet*: warnings and worse, beside a table."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form is LogFormat.JSON else _Text())
     root = logging.getLogger()

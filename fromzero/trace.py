@@ -50,16 +50,20 @@ class Trace:
         model: str,
         *,
         arrived: float,
-        service_s: float,
+        service_s: float | None,
         tokens: tuple[int | None, int | None] = (None, None),
     ) -> None:
-        """Write one request; *arrived* is in the seconds that *began* was in."""
+        """Write one request; *arrived* is in the seconds that *began* was in.
+
+        A *service_s* of None: no replica ever saw it.
+        """
         at = max(0.0, arrived - self._began)
         self._sorted = self._sorted and at >= self._last
         self._last = max(at, self._last)
         taken, made = ("" if each is None else each for each in tokens)
         name = f'"{model}"' if "," in model else model
-        self._file.write(f"{at:.6f},{name},{taken},{made},{service_s:.6f},\n")
+        served = "" if service_s is None else f"{service_s:.6f}"
+        self._file.write(f"{at:.6f},{name},{taken},{made},{served},\n")
 
 
 def _sort(path: Path) -> None:

@@ -338,7 +338,7 @@ def test_a_timer_that_rings_too_early_rings_again():
 
 def test_a_closed_loop_decides_nothing():
     async def scene():
-        loop, fleet, backend = made()
+        loop, fleet, _ = made()
         fleet.wake_at = 1e9
         loop.configure(IRIS, RevisionSpec(), LAUNCH)
 
