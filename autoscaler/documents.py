@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoscaler.errors import Problem
 from autoscaler.fields import unknown
-from autoscaler.marked import Malformed, Marked, parse
+from autoscaler.marked import MalformedError, Marked, parse
 from autoscaler.notes import Level, Note
 from autoscaler.place import Place
 
@@ -76,8 +76,9 @@ def load(paths: Sequence[Path]) -> Documents:
     """Read files and directories; what is wrong is kept in `problems`, not raised."""
     shelf = _Shelf()
     watched: dict[str, None] = {}
+    named = frozenset(path for path in paths if not path.is_dir())
     for path in _files(paths, watched, shelf.problems):
-        _read(path, shelf)
+        _read(path, shelf, named=path in named)
     if not shelf.problems and not shelf.services:
         said = ", ".join(map(str, paths)) or "no path"
         shelf.problems.append(Problem(file=said, rule="has no InferenceService"))
@@ -95,7 +96,7 @@ def shipped() -> tuple[Document, ...]:
     """Return the runtimes that come with fromzero."""
     shelf = _Shelf()
     for path in sorted((Path(__file__).parent / "runtimes").glob("*.yaml")):
-        _read(path, shelf)
+        _read(path, shelf, named=True)
     assert not shelf.problems, shelf.problems
     return tuple(shelf.runtimes)
 
@@ -129,7 +130,9 @@ def _inside(directory: Path) -> list[Path]:
     )
 
 
-def _read(path: Path, shelf: _Shelf) -> None:
+def _read(path: Path, shelf: _Shelf, *, named: bool) -> None:
+    """Read one file; in a directory, what is no document at all is passed over."""
+
     def bad(rule: str, line: int = 0) -> None:
         shelf.problems.append(Problem(file=str(path), line=line, rule=rule))
 
@@ -150,18 +153,29 @@ def _read(path: Path, shelf: _Shelf) -> None:
         return
     try:
         trees = _trees(path, text)
-    except Malformed as error:
+    except MalformedError as error:
         bad(error.rule, error.line)
         return
     directory = os.path.dirname(os.path.abspath(path))
     for tree in trees:
-        _take(Place(str(path), "", tree, shelf.problems), directory, shelf)
+        root = Place(str(path), "", tree, shelf.problems)
+        if named or _is_document(tree):
+            _take(root, directory, shelf)
+        else:
+            said = "is no Kubernetes document: skipped"
+            shelf.notes.append(Note(file=root.file, line=root.line, text=said))
+
+
+def _is_document(tree: Marked) -> bool:
+    return isinstance(tree.data, dict) and not tree.data.keys().isdisjoint(
+        ("apiVersion", "kind")
+    )
 
 
 def _trees(path: Path, text: str) -> tuple[Marked, ...]:
     try:
         return parse(text)
-    except Malformed:
+    except MalformedError:
         # JSON is not quite YAML: escaped surrogate pairs, for one.
         if path.suffix != ".json":
             raise

@@ -40,7 +40,7 @@ class AutoscalerError(Exception):
     """Anything that this package raises for its callers."""
 
 
-class BadInput(AutoscalerError):
+class BadInput(AutoscalerError):  # noqa: N818 - what people did, not what broke
     """Documents or settings that cannot be used; *problems* has them all."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

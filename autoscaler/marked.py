@@ -37,7 +37,7 @@ class Marked:
     depth: int = 1
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """Text that is not a tree; translated into a Problem by documents.py."""
 
     def __init__(self, line: int, rule: str) -> None:
@@ -54,12 +54,12 @@ def parse(text: str) -> tuple[Marked, ...]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
         rule = (error.problem or error.context or "").strip()
-        raise Malformed(line, f"is not YAML: {rule}") from error
+        raise MalformedError(line, f"is not YAML: {rule}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Malformed(line, f"is not YAML: {error.reason}") from error
+        raise MalformedError(line, f"is not YAML: {error.reason}") from error
     except yaml.YAMLError as error:
-        raise Malformed(0, "is not YAML") from error
+        raise MalformedError(0, "is not YAML") from error
 
 
 class _Open:
@@ -90,13 +90,13 @@ class _Open:
         self.nodes += node.nodes
         self.depth = max(self.depth, node.depth + 1)
         if self.nodes > _NODES or self.depth > _DEPTH:
-            raise Malformed(node.line, "is too big once its aliases are followed")
+            raise MalformedError(node.line, "is too big once its aliases are followed")
         if self.entries is None:
             self.items.append(node)
         elif self.key is None:
             self.key = _key(node)
             if self.key in self.entries and self.key != "<<":
-                raise Malformed(node.line, f"the key {self.key} is there twice")
+                raise MalformedError(node.line, f"the key {self.key} is there twice")
         elif self.key == "<<":
             self._merge(node)
             self.key = None
@@ -108,7 +108,7 @@ class _Open:
         each = node.data if isinstance(node.data, tuple) else (node,)
         for one in each:
             if not isinstance(one.data, dict):
-                raise Malformed(node.line, "<< needs a mapping")
+                raise MalformedError(node.line, "<< needs a mapping")
             self.merges.append(one)
 
     def close(self) -> Marked:
@@ -134,7 +134,7 @@ class _Builder:
                     self._anchors.clear()
                 case yaml.AliasEvent():
                     if event.anchor not in self._anchors:
-                        raise Malformed(
+                        raise MalformedError(
                             line, f"the alias *{event.anchor} has no anchor"
                         )
                     yield from self._place(self._anchors[event.anchor])
@@ -153,7 +153,7 @@ class _Builder:
 
     def _open(self, one: _Open) -> None:
         if len(self._stack) >= _DEPTH:
-            raise Malformed(one.line, f"is nested deeper than {_DEPTH}")
+            raise MalformedError(one.line, f"is nested deeper than {_DEPTH}")
         self._stack.append(one)
 
     def _place(self, node: Marked, anchor: str | None = None) -> Iterator[Marked]:
@@ -174,7 +174,7 @@ def _key(node: Marked) -> str:
         case int() | float() as number:
             return str(number)
         case _:
-            raise Malformed(node.line, "a key must be text")
+            raise MalformedError(node.line, "a key must be text")
 
 
 def _scalar(event: yaml.ScalarEvent, line: int) -> Scalar:
@@ -188,11 +188,11 @@ def _scalar(event: yaml.ScalarEvent, line: int) -> Scalar:
     wanted = {"int": int, "float": float, "bool": bool, "null": type(None)}
     kind = wanted.get(tag.removeprefix(_TAG))
     if kind is None:
-        raise Malformed(line, f"the tag {tag} is not known here")
+        raise MalformedError(line, f"the tag {tag} is not known here")
     if kind is float and isinstance(value, int):
         return float(value)
     if type(value) is not kind:
-        raise Malformed(line, f"{text} is not {tag.replace(_TAG, '!!')}")
+        raise MalformedError(line, f"{text} is not {tag.replace(_TAG, '!!')}")
     return value
 
 

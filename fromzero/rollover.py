@@ -18,6 +18,7 @@ from autoscaler.core.commands import Order, Status
 from autoscaler.core.domain import RevisionKey, RevisionSpec, Route
 from autoscaler.core.messages import Sample
 from autoscaler.events import Event, Observed
+from autoscaler.kserve import Wanted
 
 _log = logging.getLogger(__name__)
 _AGAIN_S = 30.0  # A new revision that did not start is woken again so much later.
@@ -40,14 +41,6 @@ class Reviser(Protocol):
 
     def status(self, key: RevisionKey) -> Status:
         """Return how it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A revision as the documents say it."""
-
-    spec: RevisionSpec
-    launch: Launch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
