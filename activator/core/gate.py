@@ -106,6 +106,7 @@ class Gate:
     def close(self) -> None:
         """Let nobody through any more."""
         self.gone = True
+        self.refusal = None
         for each in self.endpoints.values():
             each.draining = False
         self.sort()

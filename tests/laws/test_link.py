@@ -13,12 +13,16 @@ from collections.abc import Callable
 
 import pytest
 
-from activator.core.switchboard import Switchboard
-from activator.core.gate import Limits
-from activator.core.ticket import Ticket
-from activator.core.switchboard import Expire, Release, Report
-from activator.core.ticket import Outcome, Reject
-from activator.core.balance import Endpoint
+from activator.core.switchboard import Limits, Switchboard
+from activator.core.ticket import (
+    Endpoint,
+    Expire,
+    Outcome,
+    Reject,
+    Release,
+    Report,
+    Ticket,
+)
 from autoscaler.core.commands import Decided, Scale, Tell
 from autoscaler.core.domain import (
     Budget,
@@ -232,7 +236,7 @@ class World:
 
         def finish() -> None:
             self.running[replica] -= 1
-            self.boards[name].depart(ticket, Outcome.ANSWERED, self.now)
+            self.boards[name].depart(ticket, Outcome.OK, self.now)
             self.end(ticket)
             self.effects(name)
 
