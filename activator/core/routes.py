@@ -9,7 +9,11 @@ from typing import Final
 from autoscaler.core.domain import RevisionKey, Route
 
 PREFIX: Final = b"/serving/"
-"""Paths /serving/NAMESPACE/SERVICE/… name a service whatever the host."""
+"""Paths /serving/NAMESPACE/SERVICE/… name a service whatever the host.
+
+SERVICE-COMPONENT names a component: so a transformer reaches its predictor where the
+name of a Service resolves to nothing.
+"""
 
 # Spellings of hosts that are remembered: with and without a port, in any case.
 _REMEMBERED: Final = 16_384
@@ -46,16 +50,24 @@ class Miss:
 class Routes:
     """All routes, by each of the ways in which a request can name one.
 
-    A host that is known goes before fields and path: a transformer that passes its
-    request's fields on to its predictor's host must not be sent to itself.
+    A host or path that is known goes before fields: a transformer that passes its
+    request's fields on to its predictor must not be sent to itself.
     """
 
-    __slots__ = ("_hosts", "_models", "_services", "_spellings", "routes")
+    __slots__ = (
+        "_components",
+        "_hosts",
+        "_models",
+        "_services",
+        "_spellings",
+        "routes",
+    )
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
         self.routes = tuple(routes)
         self._hosts: dict[bytes, Found] = {}
         self._services: dict[tuple[bytes, bytes], Route] = {}
+        self._components: dict[tuple[bytes, bytes], Route] = {}
         self._models: dict[str, Route] = {}
         self._spellings: dict[bytes, Found] = {}
         for route in self.routes:
@@ -67,9 +79,12 @@ class Routes:
                 self._hosts.setdefault(host.lower().encode(), found)
             for model in route.models:
                 self._models.setdefault(model, route)
-            if not route.component:
-                named = route.namespace.encode(), route.service.encode()
-                self._services.setdefault(named, route)
+            namespace, service = route.namespace.encode(), route.service.encode()
+            if route.component:
+                service += b"-" + route.component.encode()
+                self._components.setdefault((namespace, service), route)
+            else:
+                self._services.setdefault((namespace, service), route)
 
     def find(
         self, host: bytes, isvc: bytes | None, namespace: bytes | None, path: bytes
@@ -81,14 +96,14 @@ class Routes:
         found = self._spellings.get(host) or self._by_host(host)
         if found is not None:
             return found
+        if path.startswith(PREFIX):
+            return self._by_path(path)
         if isvc is not None:
             route = self._services.get((namespace or b"default", isvc))
             if route is not None:
                 return Found(route)
             where = f"{_words(namespace or b'default')}/{_words(isvc)}"
             return Miss(f"KServe-Isvc-Name names {where}, which is not served here")
-        if path.startswith(PREFIX):
-            return self._by_path(path)
         return Miss(f"nothing is served at host {_words(host) or '(none)'}")
 
     def by_model(self, name: str) -> Route | None:
@@ -116,7 +131,8 @@ class Routes:
         plain = path.partition(b"?")[0]
         namespace, _, rest = plain[len(PREFIX) :].partition(b"/")
         service = rest.partition(b"/")[0]
-        route = self._services.get((namespace, service))
+        named = namespace, service
+        route = self._services.get(named) or self._components.get(named)
         if route is None:
             where = f"{_words(namespace)}/{_words(service)}"
             return Miss(f"the path names {where}, which is not served here")
