@@ -16,8 +16,8 @@ class Member:
     __slots__ = (
         "again",
         "condemned",
-        "draining",
         "drained_by",
+        "draining",
         "host",
         "id",
         "port",
@@ -119,7 +119,7 @@ class Replicas:
             if not (member.stopping or member.surplus):
                 self.target = max(0, self.target - 1)
                 ready += member.ready
-                starting += not member.ready
+                starting += not (member.ready or member.draining)
         for name, replica in shown.items():
             if name in self._dead:
                 continue
@@ -135,18 +135,19 @@ class Replicas:
         self.see(picture)
 
     def died(self, name: str) -> bool:
-        """Know that a start ended; False: that one had been told to stop."""
+        """Know that a start ended; False: it was told to go, or never asked for."""
         if name in self._dead:
             return False
         member = self._members.pop(name, None)
         if name:
             self._dead[name] = None
-        if member is not None and (member.stopping or member.surplus):
+        leaving = member is not None and (member.stopping or member.surplus)
+        if leaving or not self.target:
             self.count()
             return False
-        self.target = max(0, self.target - 1)
+        self.target -= 1
         self.count()
-        return True
+        return member is None or not member.draining
 
     def say(self, name: str, reporter: str, *, ready: bool) -> bool:
         """Take in a probe's result; say whether the replica has just become ready."""
@@ -191,6 +192,69 @@ class Replicas:
             else:
                 self.ready += member.ready
 
+    def resume(self, number: int) -> int:
+        """Keep up to *number* of those that drain; return how many still lack."""
+        for member in self.ours():
+            if number and member.draining and not member.condemned:
+                member.resume()
+                number -= 1
+        self.count()
+        return number
+
+    def start(self, number: int) -> None:
+        """Have *number* more."""
+        self.target += number
+        self.count()
+
+    def shrink(self, number: int, reports: Reports) -> bool:
+        """Have *number* fewer: drain them; True: a backend must be told already.
+
+        That is so for those that no backend has shown yet: they serve nobody.
+        """
+        unseen = min(number, max(0, self.target - len(self.ours())))
+        self.target -= unseen
+        for member in self.victims(number - unseen, reports):
+            member.drain()
+        self.count()
+        return unseen > 0
+
+    def condemn(self) -> bool:
+        """Give up those that are not ready yet; say whether there are any."""
+        number = self.active - self.ready
+        unseen = min(number, max(0, self.target - len(self.ours())))
+        self.target -= unseen
+        for member in self.ours():
+            if not (member.ready or member.draining):
+                member.drain(condemned=True)
+        self.count()
+        return number > 0
+
+    def drained(self, reporters: Iterable[str], reports: Reports) -> list[str]:
+        """Return the names of those that drain and have nothing of anybody's."""
+        names = list(reporters)
+        return [
+            member.id
+            for member in self.ours()
+            if member.draining
+            and (
+                # Nobody was ever told where it is.
+                not member.port or all(_done(member, each, reports) for each in names)
+            )
+        ]
+
+    def emptied(self, name: str, reporter: str) -> None:
+        """Know that a reporter has nothing at a replica that drains."""
+        member = self._members.get(name)
+        if member is not None and member.version is not None and not member.again:
+            member.drained_by[reporter] = None
+
+    def told(self, version: int) -> None:
+        """Know that view *version* tells of all drains there are."""
+        if self.draining:
+            for member in self.ours():
+                if member.draining and member.version is None:
+                    member.version = version
+
     def victims(self, number: int, reports: Reports) -> list[Member]:
         """Return whom to give up: those that serve nobody yet, then the idlest."""
         ranked: list[tuple[bool, int, float, int, Member]] = []
@@ -214,3 +278,10 @@ class Replicas:
             for member in self.ours()
             if member.port
         )
+
+
+def _done(member: Member, reporter: str, reports: Reports) -> bool:
+    version = member.version
+    if version is None:
+        return False
+    return reporter in member.drained_by or reports.empty(reporter, member.id, version)

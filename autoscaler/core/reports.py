@@ -18,11 +18,23 @@ _JITTER_S = 0.5
 _LAG_S = 2.0
 """How far behind a link may be: a report that comes later counts from its arrival."""
 
+_SILENCE_S = 10.0
+"""Who has not been heard for so long holds nothing any more; several may be lost."""
+
 
 class Report:
     """The newest sample of one reporter, and what it and those before it cover."""
 
-    __slots__ = ("at", "counted", "due", "held", "in_flight", "sample", "since")
+    __slots__ = (
+        "at",
+        "counted",
+        "due",
+        "held",
+        "in_flight",
+        "knocked_at",
+        "sample",
+        "since",
+    )
 
     def __init__(self) -> None:
         self.at = -inf
@@ -35,6 +47,8 @@ class Report:
         """End of the span that went into the windows: no second goes in twice."""
         self.held = 0
         self.in_flight = 0
+        self.knocked_at = -inf
+        """When a wake came."""
         self.sample: Sample | None = None
 
 
@@ -72,9 +86,11 @@ class Reports:
         report.sample = sample
         return end - begin
 
-    def knocked(self, reporter: str, held: int) -> None:
+    def knocked(self, reporter: str, held: int, now: float) -> None:
         """Take in what a wake says, before any sample does."""
-        self._by.setdefault(reporter, Report()).held = held
+        report = self._by.setdefault(reporter, Report())
+        report.held = max(1, held)
+        report.knocked_at = now
 
     def refused(self) -> None:
         """Know that whoever was held has been told to go."""
@@ -100,6 +116,13 @@ class Reports:
             if report is None or report.held or report.in_flight or report.due < now:
                 return False
         return True
+
+    def wants(self, now: float) -> bool:
+        """Say whether somebody is held: who is says so each second."""
+        for report in self._by.values():
+            if report.held and now - max(report.at, report.knocked_at) <= _SILENCE_S:
+                return True
+        return False
 
     def held(self) -> int:
         """Return the requests that are held."""

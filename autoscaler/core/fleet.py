@@ -1,0 +1,374 @@
+"""All revisions: what is heard of them goes in, what is to be done comes out.
+
+A call does what it causes at once; `take` returns the commands since the last one.
+Calls with the same arguments in the same order give the same commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from autoscaler.core.agenda import Agenda
+from autoscaler.core.commands import Command, Order, Status, Tell
+from autoscaler.core.crowd import Crowd
+from autoscaler.core.domain import (
+    Budget,
+    Replica,
+    RevisionKey,
+    RevisionSpec,
+    StartFailure,
+)
+from autoscaler.core.judge import judge
+from autoscaler.core.messages import (
+    Drained,
+    Gone,
+    Lost,
+    Ready,
+    Sample,
+    Uplink,
+    View,
+    Wake,
+)
+from autoscaler.core.revision import Revision
+from autoscaler.core.status import status
+
+_AGAIN_S = 1.0
+"""An activator that reports on an old view so long after a new one is told again."""
+
+
+class Fleet:
+    """Decide for thousands of revisions; one that sleeps costs nothing."""
+
+    def __init__(self, *, budget: Budget, now: float, tick_s: float = 2.0) -> None:
+        self._tick_s = tick_s
+        self._revisions: dict[RevisionKey, Revision] = {}
+        self._reporters: dict[str, float] = {}
+        """Who reports, and since when."""
+        self._agenda: Agenda[Revision] = Agenda()
+        self._crowd = Crowd(budget)
+        self._touched: list[Revision] = []
+        self._commands: list[Command] = []
+
+    @property
+    def wake_at(self) -> float:
+        """When `advance` is wanted next; inf: only after another call."""
+        return self._agenda.wake_at
+
+    def configure(self, key: RevisionKey, spec: RevisionSpec, now: float) -> None:
+        """Know *key* by these settings; a new one is decided on in the next advance.
+
+        Until then a backend can show what there is of it already.
+        """
+        of = self._revisions.get(key)
+        if of is None:
+            of = self._revisions[key] = Revision(key, spec, now)
+            self._crowd.came(of)
+            self._touch(of)
+            if not of.asleep or of.floor:
+                self._agenda.put(of, now)
+        elif of.spec != spec:
+            of.configure(spec, now)
+            self._reconsider(now)
+            self._decide(of, now)
+        self._close(now)
+
+    def remove(self, key: RevisionKey, now: float) -> None:
+        """Forget *key*; its replicas take room until a backend shows that they went."""
+        of = self._revisions.pop(key, None)
+        if of is None:
+            return
+        self._agenda.put(of, inf)
+        self._crowd.went(of)
+        self._commands.append(Tell(message=Gone(key=key)))
+        self._reconsider(now)
+        self._close(now)
+
+    def joined(self, reporter: str, now: float) -> None:
+        """Expect samples of *reporter*: until a whole window is known nothing goes."""
+        self._reporters[reporter] = now
+
+    def left(self, reporter: str, now: float) -> None:
+        """Expect none of it any more: its process has ended."""
+        if self._reporters.pop(reporter, None) is None:
+            return
+        for of in self._revisions.values():
+            of.reports.forget(reporter)
+            of.replicas.forget(reporter)
+            self._drained(of)
+        self._close(now)
+
+    def hear(self, message: Uplink, now: float) -> None:
+        """Take what an activator says; one that has not joined says nothing."""
+        if message.reporter not in self._reporters:
+            return
+        of = self._revisions.get(message.key)
+        if of is None:
+            self._commands.append(Tell(message=Gone(key=message.key)))
+            return
+        match message:
+            case Sample():
+                self._sample(of, message, now)
+            case Wake():
+                self._wake(of, message, now)
+            case Ready(reporter=reporter, replica=replica):
+                if of.replicas.say(replica, reporter, ready=True):
+                    self._ready(of, now)
+            case Lost(reporter=reporter, replica=replica):
+                of.replicas.say(replica, reporter, ready=False)
+                self._decide(of, now)
+            case Drained(reporter=reporter, replica=replica):
+                of.replicas.emptied(replica, reporter)
+                self._drained(of)
+        self._close(now)
+
+    def observe(
+        self, key: RevisionKey, replicas: tuple[Replica, ...], now: float
+    ) -> None:
+        """Take a backend's complete picture of *key*.
+
+        What it shows of a revision that was never commanded is kept as it is.
+        """
+        of = self._revisions.get(key)
+        if of is None:
+            self._crowd.saw_rest(key, replicas)
+            self._close(now)
+            return
+        before = of.replicas.ready, of.replicas.target
+        if replicas and not of.shown and not of.replicas.target:
+            of.adopt(replicas, now)
+        else:
+            deaths = of.replicas.see(replicas)
+            if deaths.starting:
+                reason = "it ended before it was ready"
+                of.failed(StartFailure(reason=reason, final=False), now)
+            if deaths.starting or deaths.ready:
+                of.scale = "a replica is gone"
+        of.shown = True
+        of.stale = True
+        self._touch(of)
+        self._crowd.changed()
+        if of.replicas.ready > before[0]:
+            self._ready(of, now)
+        elif (of.replicas.ready, of.replicas.target) != before:
+            self._decide(of, now)
+        self._close(now)
+
+    def failed(self, key: RevisionKey, failure: StartFailure, now: float) -> None:
+        """Take a start that failed: it is tried again later, and ever later."""
+        of = self._revisions.get(key)
+        if of is None:
+            return
+        before = of.replicas.target
+        if of.replicas.died(failure.replica):
+            of.failed(failure, now)
+        if of.replicas.target != before:
+            of.scale = f"a start failed: {failure.reason}"
+            self._crowd.changed()
+            self._decide(of, now)
+        self._close(now)
+
+    def usage(self, key: RevisionKey, percent: float, now: float) -> None:
+        """Take the mean use of cpu or memory, in % of the request."""
+        of = self._revisions.get(key)
+        if of is not None:
+            of.percent, of.percent_at = percent, now
+
+    def order(self, key: RevisionKey, order: Order, now: float) -> None:
+        """Do what a person asks for; KeyError: there is no such revision."""
+        of = self._revisions[key]
+        match order:
+            case Order.WAKE:
+                of.called = not of.replicas.ready
+                self._rouse(of, now)
+            case Order.SLEEP:
+                self._put_to_sleep(of, now)
+            case Order.PIN | Order.UNPIN:
+                of.pin(pinned=order is Order.PIN)
+                self._reconsider(now)
+                self._decide(of, now)
+        self._close(now)
+
+    def advance(self, now: float) -> None:
+        """Do all that is due by *now*."""
+        while (of := self._agenda.pop(now)) is not None:
+            of.lift(now)
+            self._decide(of, now)
+        self._close(now)
+
+    def take(self) -> list[Command]:
+        """Return the commands since the last take, in order."""
+        commands, self._commands = self._commands, []
+        return commands
+
+    def view(self, key: RevisionKey) -> View:
+        """Return *key* as activators must see it; KeyError: there is no such one."""
+        return self._revisions[key].view()
+
+    def status(self, key: RevisionKey) -> Status:
+        """Return *key* as `status` shows it; KeyError: there is no such one."""
+        return status(self._revisions[key])
+
+    def keys(self) -> Iterable[RevisionKey]:
+        """Return all revisions, in the order in which they came."""
+        return self._revisions.keys()
+
+    # What is heard.
+
+    def _sample(self, of: Revision, sample: Sample, now: float) -> None:
+        of.heard(sample, now)
+        if sample.version != of.version:
+            self._other_view(of, sample, now)
+        if of.replicas.draining:
+            self._drained(of)
+        asked = (sample.held or sample.in_flight) and sample.epoch >= of.epoch
+        if asked and of.asleep and not of.paused:
+            # A wake that was lost, or load that came back while it drained.
+            of.called = not of.refusal
+            self._rouse(of, now)
+
+    def _other_view(self, of: Revision, sample: Sample, now: float) -> None:
+        """Heal an activator that has an old view, or one of a Fleet before this."""
+        if sample.version > of.version:
+            of.version = sample.version
+            of.epoch = max(of.epoch, sample.epoch)
+            of.told = None
+            of.stale = True
+            self._touch(of)
+        elif now - of.told_at >= _AGAIN_S:
+            self._tell_again(of, now)
+
+    def _wake(self, of: Revision, wake: Wake, now: float) -> None:
+        if wake.epoch < of.epoch:
+            self._tell_again(of, now)
+            return
+        if wake.epoch > of.epoch:
+            of.epoch = wake.epoch
+            of.stale = True
+        of.used_at = now
+        of.reports.knocked(wake.reporter, wake.held, now)
+        if not of.asleep:
+            of.spent = True
+        self._rouse(of, now)
+
+    def _tell_again(self, of: Revision, now: float) -> None:
+        if of.told is not None:
+            of.told_at = now
+            self._commands.append(Tell(message=of.told))
+
+    def _ready(self, of: Revision, now: float) -> None:
+        of.backoff = of.backoff.ready(now)
+        of.refusal = None
+        self._crowd.changed()
+        self._decide(of, now)
+
+    def _put_to_sleep(self, of: Revision, now: float) -> None:
+        ready = of.replicas.ready
+        if of.floor:
+            least = "pinned" if of.pinned else f"minReplicas is {of.floor}"
+            of.reason = f"not put to sleep: {least}"
+        elif of.reports.wants(now) or (ready and not of.idle(self._reporters, now)):
+            of.reason = "not put to sleep: it has requests"
+        elif not of.asleep:
+            of.sleep("put to sleep by hand", now)
+            self._decide(of, now)
+
+    # What follows.
+
+    def _rouse(self, of: Revision, now: float) -> None:
+        """Decide on *of*; if that wakes it, wake those that it needs too."""
+        slept = of.asleep
+        self._decide(of, now)
+        if slept and not of.asleep:
+            for key in of.spec.together:
+                other = self._revisions.get(key)
+                if other is not None and other.asleep:
+                    other.called = True
+                    self._rouse(other, now)
+
+    def _decide(self, of: Revision, now: float) -> None:
+        again_at = judge(of, self._reporters, now)
+        self._apply(of, now)
+        self._touch(of)
+        replicas = of.replicas
+        if of.asleep and not replicas.target:
+            due = inf
+        else:
+            due = min(now + self._tick_s, again_at)
+            if of.want > replicas.active and of.backoff.until > now:
+                due = min(due, of.backoff.until)
+        if of.refusal is not None:
+            due = min(due, of.refused_until)
+        self._agenda.put(of, due)
+
+    def _apply(self, of: Revision, now: float) -> None:
+        """Begin to have what is wanted: drain, keep those that drain, or start."""
+        replicas = of.replicas
+        lack = of.want - replicas.active
+        if lack < 0:
+            if replicas.shrink(-lack, of.reports):
+                of.scale = of.scale or of.reason
+            of.stale = True
+            self._crowd.changed()
+            self._drained(of)
+        elif lack and replicas.draining:
+            lack = replicas.resume(lack)
+            of.stale = True
+            self._crowd.changed()
+        if lack <= 0 or now < of.backoff.until:
+            self._crowd.wishes_nothing(of)
+        elif self._crowd.limited:
+            self._crowd.wishes(of, lack, now)
+        else:
+            of.start(lack, now)
+
+    def _drained(self, of: Revision) -> None:
+        """Stop those that have nothing left."""
+        if of.replicas.draining:
+            names = of.replicas.drained(self._reporters, of.reports)
+            if names:
+                of.stop(names)
+                self._touch(of)
+                self._crowd.changed()
+
+    def _reconsider(self, now: float) -> None:
+        """Let those try again who could not have room as things were."""
+        if self._crowd.limited:
+            for of in self._revisions.values():
+                if of.blocked:
+                    of.unblock()
+                    self._decide(of, now)
+            self._crowd.changed()
+
+    def _make_room(self, now: float) -> None:
+        crowd = self._crowd
+        for of in crowd.released():
+            self._decide(of, now)
+        answers, gifts = crowd.place(self._reporters, now)
+        for gift in gifts:
+            of = self._revisions[gift.key]
+            of.give(gift, now)
+            self._decide(of, now)
+        for answer in answers:
+            of = self._revisions[answer.key]
+            crowd.answered(of, answer, now)
+            self._touch(of)
+            if answer.never:
+                self._decide(of, now)
+            self._agenda.put(of, min(of.due, max(now, answer.again_at)))
+        crowd.settled()
+
+    def _touch(self, of: Revision) -> None:
+        if not of.touched:
+            of.touched = True
+            self._touched.append(of)
+
+    def _close(self, now: float) -> None:
+        """End a call: room first, then say what has changed."""
+        if self._crowd.unsettled:
+            self._make_room(now)
+        if self._touched:
+            for of in self._touched:
+                of.say(self._commands, now)
+                self._crowd.note(of)
+            self._touched.clear()

@@ -1,0 +1,107 @@
+"""How many replicas a revision is to have, and why: load, bounds, sleep and room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from autoscaler.core.commands import Decided
+from autoscaler.core.decide import decide
+from autoscaler.core.domain import Decision, Metric, Observation, StartFailure
+from autoscaler.core.hpa import decide_usage
+from autoscaler.core.revision import Revision
+from autoscaler.core.zero import Phase, ZeroState, settle
+
+
+def judge(of: Revision, reporters: Collection[str], now: float) -> float:
+    """Set what *of* wants; return when to ask again, even if nothing changes by then.
+
+    *reporters* are those whose samples are expected.
+    """
+    spec, replicas = of.scaling, of.replicas
+    slept = of.asleep
+    if replicas.ready:
+        of.called = False
+    seen = Observation(
+        stable=of.stable.average(now),
+        panic=of.panic.average(now),
+        ready=replicas.ready,
+        starting=replicas.active - replicas.ready,
+    )
+    if spec.metric is Metric.CPU or spec.metric is Metric.MEMORY:
+        known = now - of.percent_at <= spec.stable_window_s
+        percent = of.percent if known else None
+        of.decider, decision = decide_usage(spec, of.decider, seen, percent, now)
+    else:
+        of.decider, decision = decide(spec, of.decider, seen, now)
+
+    desired, why = _desired(of, decision, reporters, now)
+    _look_at_start(of, desired, now)
+    of.zero, settled = settle(spec, of.zero, desired, replicas.ready, now)
+    want = replicas.active if settled.replicas is None else settled.replicas
+    if settled.reason:
+        why += "; " + settled.reason
+        if of.pinned and not of.spec.scaling.min_replicas:
+            why = why.replace("(minReplicas)", "(pinned)")
+    if settled.overdue:
+        _give_up_start(of, now)
+    if of.yields is not None and want > of.yields.keep:
+        want = of.yields.keep
+        why += f"; makes room for {of.yields.to}"
+
+    of.want, of.mode, of.reason = want, decision.mode.value, why
+    of.decided = Decided(
+        key=of.key, seen=seen, decision=decision, replicas=want, reason=why
+    )
+    if slept and not of.asleep:
+        of.woke()
+    elif of.asleep and not slept:
+        of.slept(why)
+    return settled.again_at
+
+
+def _desired(
+    of: Revision, decision: Decision, reporters: Collection[str], now: float
+) -> tuple[int | None, str]:
+    """Return what load wants, as far as load is known; None: not known."""
+    desired, why = decision.desired, decision.reason
+    active = of.replicas.active
+    held = of.reports.wants(now)
+    if held or of.called:
+        if of.paused:
+            return 0, of.rests
+        if desired == 0:
+            desired = max(1, of.scaling.activation_scale)
+            why = "a request waits" if held else "woken"
+    elif of.asleep:
+        return 0, of.rests
+    elif desired == 0 and now - of.used_at < of.scaling.stable_window_s and active:
+        # Requests/s do not show a request that takes long.
+        desired, why = 1, f"had a request {now - of.used_at:.0f} s ago"
+    if desired < active and not of.covered(reporters, now):
+        most = of.scaling.max_replicas
+        if of.floor <= active and (active <= most or not most):
+            return None, why
+        # Bounds count at once, whatever the load is.
+        return active, why
+    return desired, why
+
+
+def _look_at_start(of: Revision, desired: int | None, now: float) -> None:
+    """Let a start that nobody needs any more end, if nothing of it is there."""
+    if of.zero.phase is not Phase.WAKING or of.replicas.target:
+        return
+    # The deadline is that of an attempt: none is under way.
+    of.zero = replace(of.zero, since=now)
+    if not desired and not of.floor and (of.zero.initialised or of.backoff.reason):
+        of.zero = ZeroState(phase=Phase.ASLEEP, since=now, initialised=True, empty=True)
+
+
+def _give_up_start(of: Revision, now: float) -> None:
+    """Take a start that is overdue for failed: drain what is not ready."""
+    if of.replicas.condemn():
+        limit_s = of.scaling.progress_deadline_s
+        failure = StartFailure(reason=f"not ready within {limit_s:g} s", final=False)
+        of.failed(failure, now)
+        of.scale = of.scale or failure.reason
+    of.zero = replace(of.zero, since=now)

@@ -1,0 +1,374 @@
+"""One revision as the Fleet knows it: settings, load, replicas, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from math import inf
+
+from autoscaler.core.backoff import Backoff
+from autoscaler.core.commands import Command, Decided, Scale, Tell
+from autoscaler.core.decide import DeciderState
+from autoscaler.core.domain import (
+    Metric,
+    Replica,
+    RevisionKey,
+    RevisionSpec,
+    ScalingSpec,
+    StartFailure,
+)
+from autoscaler.core.messages import Refusal, Sample, View
+from autoscaler.core.replicas import Replicas
+from autoscaler.core.reports import Reports
+from autoscaler.core.room import Yield
+from autoscaler.core.window import Window
+from autoscaler.core.zero import Phase, ZeroState
+
+LONGEST_BACKOFF_S = 300.0
+"""A start that always fails is tried again after this long."""
+
+_BLOCKED_S = 30.0
+"""A start for which others leave no room is tried again after this long."""
+
+
+class Revision:
+    """What is remembered of one revision; its rules are in the modules that use it."""
+
+    __slots__ = (
+        "backoff",
+        "blocked",
+        "born",
+        "called",
+        "decided",
+        "decider",
+        "due",
+        "epoch",
+        "key",
+        "mode",
+        "panic",
+        "percent",
+        "percent_at",
+        "pinned",
+        "ready_at",
+        "reason",
+        "refusal",
+        "refused_until",
+        "replicas",
+        "reports",
+        "rests",
+        "scale",
+        "scaling",
+        "shown",
+        "spec",
+        "spent",
+        "stable",
+        "stale",
+        "stops",
+        "told",
+        "told_at",
+        "touched",
+        "used_at",
+        "version",
+        "waits",
+        "waits_since",
+        "want",
+        "yields",
+        "zero",
+    )
+
+    def __init__(self, key: RevisionKey, spec: RevisionSpec, now: float) -> None:
+        self.key = key
+        self.spec = spec
+        self.pinned = False
+        self.scaling = spec.scaling
+        """With the pin in it."""
+        self.due = inf
+        self.born = now
+        """Since when its load is counted: before a whole window nothing goes."""
+        self.stable, self.panic = _windows(spec.scaling)
+        self.reports = Reports()
+        self.replicas = Replicas()
+        self.decider = DeciderState()
+        self.zero = ZeroState.fresh(spec.scaling, now)
+        self.backoff = Backoff()
+        self.percent: float | None = None
+        """Use of cpu or memory."""
+        self.percent_at = -inf
+        self.used_at = now
+        """When it was last known to have a request."""
+        self.ready_at = inf
+        """Since when somebody serves; inf: nobody does."""
+        self.called = False
+        """Somebody who holds nothing wants it up, until it is: a person, or a revision
+        that needs it."""
+
+        self.want = 0
+        """Replicas to have, room or not."""
+        self.mode = "stable"
+        self.reason = self.rests = "no request yet"
+        """Why *want*; and why it sleeps, if it does."""
+        self.waits_since = inf
+        """Since when a start waits for room; inf: none does."""
+        self.waits = ""
+        """For what room it waits, in words."""
+        self.blocked = ""
+        """Why it can never have room, as things are."""
+        self.yields: Yield | None = None
+        """It is making room for another."""
+
+        self.epoch = 0
+        self.spent = False
+        """A wake has named the epoch while nobody slept: the next sleep has another."""
+        self.version = 0
+        self.told: View | None = None
+        self.told_at = -inf
+        self.refusal: Refusal | None = None
+        self.refused_until = -inf
+        self.shown = False
+        """A backend has shown its picture."""
+
+        self.touched = False
+        """What follows is to be said when the call that is being made has ended."""
+        self.stale = True
+        """The view may have changed."""
+        self.scale = ""
+        """Why the backend must be told a number; empty: it need not."""
+        self.stops: list[str] = []
+        self.decided: Decided | None = None
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is to have no replica; one may still be draining."""
+        return self.zero.empty and self.zero.phase is Phase.ASLEEP
+
+    @property
+    def floor(self) -> int:
+        """Replicas that it keeps, whatever happens."""
+        return self.scaling.min_replicas if self.scaling.reachable else 0
+
+    @property
+    def paused(self) -> str:
+        """Why new requests are held, if they are."""
+        gives = self.yields
+        if gives is None or gives.keep or not gives.busy:
+            return ""
+        return f"makes room for {gives.to}"
+
+    def heard(self, sample: Sample, now: float) -> None:
+        """Count the load of *sample*, second by second, unless it was counted."""
+        new_s = self.reports.heard(sample, now)
+        if sample.held or sample.in_flight or sample.requests or sample.concurrency:
+            self.used_at = now
+        if new_s <= 0:
+            return
+        load = sample.concurrency
+        if self.scaling.metric is Metric.RPS:
+            load = sample.requests / sample.span_s
+        if new_s < 1.5:
+            load *= new_s
+            self.stable.record(load, now)
+            self.panic.record(load, now)
+            return
+        at = now
+        while new_s > 0 and now - at < self.scaling.stable_window_s:
+            part = load * min(1.0, new_s)
+            self.stable.record(part, at)
+            self.panic.record(part, at)
+            at, new_s = at - 1.0, new_s - 1.0
+
+    def covered(self, reporters: Collection[str], now: float) -> bool:
+        """Say whether all that came in a whole window is known."""
+        begin = now - self.scaling.stable_window_s
+        return (
+            bool(reporters)
+            and self.born <= begin
+            and self.reports.covers(reporters, begin, now)
+        )
+
+    def idle(self, reporters: Collection[str], now: float) -> bool:
+        """Say whether all reporters said just now that it has no request."""
+        return bool(reporters) and self.reports.idle(reporters, now)
+
+    def configure(self, spec: RevisionSpec, now: float) -> None:
+        """Take new settings: they count at once, and the load so far is kept."""
+        before = self.spec.scaling
+        self.spec = spec
+        self._pin()
+        scaling = spec.scaling
+        if scaling.metric is not before.metric:
+            # The windows are in another unit.
+            self.stable, self.panic = _windows(scaling)
+            self.born = now
+        elif scaling.aggregation is not before.aggregation:
+            kept = (self.stable, self.panic)
+            self.stable, self.panic = _windows(scaling)
+            for old, new in zip(kept, (self.stable, self.panic), strict=True):
+                for second, load in old.seconds():
+                    new.record(load, second)
+        else:
+            self.stable.resize(scaling.stable_window_s, now)
+            self.panic.resize(scaling.panic_window_s, now)
+        self.backoff = Backoff()
+        self.unblock()
+
+    def pin(self, *, pinned: bool) -> None:
+        """Keep at least one replica, or no more than the settings say."""
+        self.pinned = pinned
+        self._pin()
+
+    def _pin(self) -> None:
+        scaling = self.spec.scaling
+        if self.pinned and scaling.min_replicas == 0:
+            scaling = replace(scaling, min_replicas=1)
+        self.scaling = scaling
+
+    def adopt(self, picture: tuple[Replica, ...], now: float) -> None:
+        """Take what a backend has for what it was told to have."""
+        self.replicas.adopt(picture)
+        if self.asleep:
+            self.woke()
+        self.zero = ZeroState(phase=Phase.WAKING, since=now, initialised=True)
+        self.decider = DeciderState.fresh(self.scaling, len(picture), now)
+
+    def start(self, number: int, now: float) -> None:
+        """Start *number* more."""
+        self.replicas.start(number)
+        self.scale = self.scale or self.reason
+        if self.zero.phase is Phase.WAKING:
+            # The progress deadline is that of an attempt.
+            self.zero = replace(self.zero, since=now)
+
+    def stop(self, names: list[str]) -> None:
+        """Stop those that are drained."""
+        self.replicas.stop(names, self.replicas.target - len(names))
+        self.stops += names
+        self.scale = self.scale or self.reason
+        self.stale = True
+
+    def failed(self, failure: StartFailure, now: float) -> None:
+        """Know that a start failed; refuse those who wait, if waiting cannot help."""
+        self.backoff = self.backoff.failed(failure, LONGEST_BACKOFF_S, now)
+        if self.backoff.refuses and not self.replicas.ready:
+            self.refuse(failure.reason, self.backoff.until, now)
+
+    def refuse(self, reason: str, until: float, now: float) -> None:
+        """Answer all who ask with *reason*, those who are held too."""
+        if self.refusal is None or self.refused_until <= now:
+            self.refusal = Refusal(reason=reason, retry_after_s=until - now)
+            self.refused_until = until
+        self.reports.refused()
+        self.called = False
+        self.stale = True
+
+    def lift(self, now: float) -> None:
+        """Let requests try again, if it is time."""
+        if self.refusal is not None and self.refused_until <= now:
+            self.refusal = None
+            self.blocked = ""
+            self.stale = True
+
+    def block(self, reason: str, now: float) -> None:
+        """Know that it cannot have room, as things are."""
+        self.blocked = reason
+        self.refuse(reason, now + _BLOCKED_S, now)
+
+    def unblock(self) -> None:
+        """Try again: things are not as they were."""
+        self.blocked = ""
+        self.refusal = None
+        self.stale = True
+
+    def give(self, gift: Yield, now: float) -> None:
+        """Make room for another."""
+        self.yields = gift
+        self.stale = True
+        if not gift.keep:
+            self.sleep(f"made room for {gift.to}", now)
+
+    def sleep(self, why: str, now: float) -> None:
+        """Be asleep at once, whatever there was to do."""
+        self.zero = ZeroState(
+            phase=Phase.ASLEEP, since=now, initialised=True, empty=True
+        )
+        self.slept(why)
+
+    def slept(self, why: str) -> None:
+        """Forget the load of before: only a new request wakes it."""
+        self.rests = why
+        self.stable, self.panic = _windows(self.scaling)
+        self.decider = DeciderState()
+        self.called = False
+        if self.spent:
+            self.woke()
+
+    def woke(self) -> None:
+        """Number the next sleep: wakes that name this one are late."""
+        self.epoch += 1
+        self.spent = False
+        self.stale = True
+
+    def say(self, commands: list[Command], now: float) -> None:
+        """Add what is to be said of it."""
+        self.touched = False
+        if not self.replicas.ready:
+            self.ready_at = inf
+        elif self.ready_at == inf:
+            self.ready_at = now
+        if self.decided is not None:
+            commands.append(self._as_room_allows(self.decided))
+            self.decided = None
+        if self.stale:
+            self.stale = False
+            view = self._see()
+            if view != self.told:
+                self.version += 1
+                self.told = replace(view, version=self.version)
+                self.told_at = now
+                self.replicas.told(self.version)
+                commands.append(Tell(message=self.told))
+        if self.scale:
+            commands.append(
+                Scale(
+                    key=self.key,
+                    replicas=self.replicas.target,
+                    stop=tuple(self.stops),
+                    reason=self.scale,
+                )
+            )
+            self.scale = ""
+            self.stops.clear()
+
+    def _as_room_allows(self, decided: Decided) -> Decided:
+        """Say what comes of a decision now; all of it, unless it waits or failed."""
+        if self.want <= self.replicas.active:
+            return decided
+        waits = self.waits or self.blocked or self.backoff.reason
+        return replace(
+            decided,
+            replicas=self.replicas.active,
+            reason=f"{decided.reason}; {waits}",
+        )
+
+    def view(self) -> View:
+        """Return what activators were told."""
+        return self._see() if self.told is None else self.told
+
+    def _see(self) -> View:
+        limit = self.spec.gate.container_concurrency
+        return View(
+            key=self.key,
+            version=self.version,
+            epoch=self.epoch,
+            gate=self.spec.gate,
+            probe=self.spec.probe,
+            addresses=self.replicas.addresses(limit or -1),
+            paused=self.paused,
+            refusal=self.refusal,
+        )
+
+
+def _windows(spec: ScalingSpec) -> tuple[Window, Window]:
+    return (
+        Window(spec.stable_window_s, spec.aggregation),
+        Window(spec.panic_window_s, spec.aggregation),
+    )
