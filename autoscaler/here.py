@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from autoscaler.component import Said
 from autoscaler.core.domain import Budget, Needs
 from autoscaler.notes import Level
 from autoscaler.quantity import in_words
-from autoscaler.storage_uri import local
+from autoscaler.storage_uri import is_remote, local
 
 PYTHON = "$(PYTHON)"
+_STANDS_ON = {"kserve_sklearn.py": ("kserve", "sklearn", "joblib")}
+"""What the servers that come with fromzero import."""
 _EXEC = re.compile(r"\bexec\s+([^\s;&|]+)")
 
 
@@ -33,6 +35,11 @@ def lacking(
         )
     yield from _too_big(launch.needs, budget)
     uri = launch.storage_uri
+    if is_remote(uri) and not _importable("kserve_storage"):
+        yield Said(
+            text=f"{uri} needs kserve-storage: pip install 'fromzero[storage]'",
+            level=Level.WARNING,
+        )
     if uri.startswith("pvc://") and volumes is None:
         yield _problem(f"{uri}: no directory stands for volumes: set --pvc-root")
     elif (path := local(uri, volumes) if uri else None) and not path.exists():
@@ -66,11 +73,11 @@ def missing(launch: Launch, search: str) -> str | None:
     if not command:
         return None
     program = command[0]
-    if program in (PYTHON, sys.executable):
-        module = command[2:3] if command[1:2] == ("-m",) else ()
-        if module and not _importable(module[0]):
-            return f"the Python module {module[0]}"
-        return None
+    if program == PYTHON:
+        program = dict(launch.env).get("PYTHON", sys.executable)
+    if program == sys.executable:
+        module = _module(command)
+        return f"the Python module {module}" if module else None
     if os.path.basename(program) in ("sh", "bash") and len(command) > 2:
         script = _EXEC.search(command[2])
         program = script[1] if script else program
@@ -80,6 +87,15 @@ def missing(launch: Launch, search: str) -> str | None:
         path = os.path.join(launch.cwd, program)
         return None if os.access(path, os.X_OK) else program
     return None if shutil.which(program, path=search) else program
+
+
+def _module(command: Sequence[str]) -> str:
+    """Return the module that this Python would need and has not."""
+    if command[1:2] == ("-m",):
+        needed = command[2:3]
+    else:
+        needed = _STANDS_ON.get(os.path.basename(command[1] if command[1:] else ""), ())
+    return next((each for each in needed if not _importable(each)), "")
 
 
 def _importable(module: str) -> bool:

@@ -26,6 +26,8 @@ from autoscaler.versions import Made, Memory, advance, weights
 
 ACTIVATOR = "FROMZERO_ACTIVATOR"
 """Variable with the address at which a transformer reaches its predictor."""
+SERVERS = "FROMZERO_SERVERS"
+"""Variable with the directory of the model servers that come with fromzero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +248,12 @@ class _Planner:
             "PYTHON": sys.executable,
             "INFERENCE_SERVICE_NAME": service.document.name,
         }
-        if any(ACTIVATOR in each for each in made.launch.command):
-            given[ACTIVATOR] = self._defaults.activator
+        own = {
+            ACTIVATOR: self._defaults.activator,
+            SERVERS: str(Path(__file__).parent / "servers"),
+        }
+        command = " ".join(made.launch.command)
+        given |= {name: own[name] for name in own if name in command}
         launch = replace(made.launch, env=(*given.items(), *made.launch.env))
         spec = RevisionSpec(
             scaling=part.scaling,

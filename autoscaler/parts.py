@@ -88,9 +88,10 @@ def read(component: Component, around: Surroundings) -> Part | None:
         return None
     made = replace(made, launch=replace(made.launch, grace_s=_grace(place, around)))
     if made.launch.port and scaling.max_replicas != 1:
+        most = f", not {scaling.max_replicas}" if scaling.max_replicas else ""
         component.note(
-            f"its port {made.launch.port} is fixed, so it has 1 replica at most: write "
-            "$(PORT) in its arguments to allow more"
+            f"its port {made.launch.port} is fixed, so it has 1 replica at most{most}: "
+            "$(PORT) in the arguments of its container allows more"
         )
         low = min(scaling.min_replicas, 1)
         scaling = replace(scaling, min_replicas=low, max_replicas=1, activation_scale=1)

@@ -29,6 +29,16 @@ def absolute(uri: str, directory: str) -> str | None:
     return uri if scheme == "pvc" or scheme in REMOTE else None
 
 
+def is_remote(uri: str) -> bool:
+    """Say whether the model must be fetched.
+
+    >>> is_remote("S3://bucket/iris"), is_remote("pvc://models/iris")
+    (True, False)
+    """
+    found = _SCHEME.fullmatch(uri)
+    return found is not None and found[1].lower() in REMOTE
+
+
 def local(uri: str, volumes: Path | None) -> Path | None:
     """Return the path that an absolute *uri* stands for; None: it is not a path.
 

@@ -56,6 +56,8 @@ class Settings:
     total_max_held_bytes: int = 256 << 20
     termination_grace_s: float = 30.0
     drain_s: float = 30.0
+    seed: int | None = None
+    """Makes canary and balancing draw the same each time; None: different."""
     spec: SpecDefaults = field(default_factory=SpecDefaults)
     """What holds where a document says nothing."""
 
@@ -406,6 +408,12 @@ SETTINGS: Mapping[str, Setting] = {
             rule=_TIME,
         ),
         Setting(name="drain", field="drain_s", read=_seconds, rule=_TIME),
+        Setting(
+            name="seed",
+            field="seed",
+            read=_whole,
+            rule="must be a whole number, 0 or more",
+        ),
     )
 }
 
