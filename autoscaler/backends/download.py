@@ -28,7 +28,10 @@ _DENIED = (
     "|Unauthorized|ClientAuthentication|InvalidToken"
 )
 _ABSENT = "NoSuchKey|NoSuchBucket|NotFound|InvalidBucketName|InvalidURI|Gone"
-_FINAL = re.compile(f"^(?:{_DENIED}|{_ABSENT}|.*NotFound)(?:Error|Exception)?$")
+_FINAL = re.compile(
+    f"^(?:{_DENIED}|{_ABSENT}|.*NotFound)(?:Error|Exception)?$"
+    "|^status 4(?!08|25|29)"  # Timeout, too early, too many: later it may work.
+)
 _AWS_CODE = re.compile(r"error occurred \((\w+)\) when calling")
 _HTTP_CODE = re.compile(r"(?:status code|HTTP Error) (\d{3})\b")
 
@@ -69,9 +72,11 @@ def classify(error: BaseException) -> tuple[str, bool]:
     chain = list(_chain(error))
     for each in reversed(chain):  # The first cause knows best.
         if word := _code(each):
-            return word, bool(_FINAL.match(word)) or word.startswith("status 4")
-    line = " ".join(str(error).split())[:200] or type(error).__name__
-    absent = re.search(r"not found|no model found|does not exist|authentic", line, re.I)
+            return word, bool(_FINAL.match(word))
+    line = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    if "no model found" in line.lower():  # What kserve-storage says of no such key.
+        return "NotFound", True
+    absent = re.search(r"not found|does not exist|authentic", line, re.I)
     denied = isinstance(chain[-1], PermissionError | ValueError)
     if isinstance(chain[-1], OSError) and chain[-1].strerror:
         line = chain[-1].strerror
