@@ -9,7 +9,8 @@ from typing import Any
 from autoscaler.core.domain import GateSpec, Metric, ScalingSpec
 from autoscaler.core.target import TargetDefaults, target
 from autoscaler.fields import LIFTED, nearest
-from autoscaler.knobs import KNATIVE, KNOBS, OURS, Knob, Value, held, parse
+from autoscaler.knob import Knob, Value, held, parse
+from autoscaler.knobs import KNATIVE, KNOBS, OURS
 from autoscaler.notes import Level
 from autoscaler.place import Place
 

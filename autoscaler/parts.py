@@ -127,11 +127,16 @@ def _of_model(
     component: Component, around: Surroundings, name: str, model: Place
 ) -> tuple[Made | None, tuple[str, ...]]:
     wish = _wish(name, model)
-    if wish is None:
-        return None, ()
     space = around.identity.namespace
-    runtime = runtimes.choose(around.runtimes, wish, component, model, space)
-    if runtime is None:
+    runtime = (
+        runtimes.choose(around.runtimes, wish, component, model, space)
+        if wish
+        else None
+    )
+    storage_uri = _storage(component, model, around) or ""
+    own = Layer(place=model, directory=around.directory)
+    if wish is None or runtime is None:
+        container.read((own,), around.identity, component)  # For what is wrong in it.
         return None, ()
     if runtime.workers is not None:
         where = model.at("runtime") or model
@@ -145,16 +150,13 @@ def _of_model(
     if wish.name in _MLSERVER:
         labels = {"modelClass": _MLSERVER[wish.name], **identity.labels}
         identity = replace(identity, labels=labels)
-    layers = (
-        Layer(place=first, directory=directory),
-        Layer(place=model, directory=around.directory),
-    )
-    found = container.read(layers, identity, component)
+    layer = Layer(place=first, directory=directory)
+    found = container.read((layer, own), identity, component)
     called = found.model_name or identity.name
     made = Made(
         launch=replace(
             found.launch,
-            storage_uri=_storage(component, model, around) or "",
+            storage_uri=storage_uri,
             model_mount=_mount(component),
         ),
         probe=_probe(found.ready_path, _protocol(wish, runtime), called),

@@ -13,6 +13,7 @@ from pathlib import Path
 from autoscaler import versions
 from autoscaler.core.domain import Metric, RevisionSpec, Route, ScalingSpec
 from autoscaler.documents import load
+from autoscaler.errors import BadInput
 from autoscaler.kserve import Plan, Planned, RuntimePlan, ServicePlan, plan
 from autoscaler.notes import Level, Note
 from autoscaler.quantity import in_words
@@ -35,8 +36,16 @@ def run(paths: Sequence[Path], config: Path | None = None, **flags: object) -> i
     defaults = settings.defaults(
         f"127.0.0.1:{settings.port}", os.environ.get("PATH", "")
     )
-    found = plan(load(paths), defaults, versions.load(settings.state_dir))
     screen = console()
+    documents = load(paths)
+    memory = versions.load(settings.state_dir)
+    try:
+        found = plan(documents, defaults, memory)
+    except BadInput:
+        for note in documents.notes:  # A misspelt field may be why.
+            for text, style in _note(note, indent=""):
+                screen.print(text, style=style or None)
+        raise
     for text, style in lines(found):
         screen.print(text, style=style or None)
     return 0

@@ -1,0 +1,183 @@
+"""The settings of the machine: their names, flags, and how each is read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoscaler import quantity
+
+_HOST = re.compile(r"[A-Za-z0-9_.:%*-]+")
+_DOMAIN = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+_GPU = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting of the machine's, not of a revision's."""
+
+    name: str
+    """Key in the file; the environment's is `variable(name)`."""
+    field: str
+    read: Callable[[str], object]
+    """Return what a text means; None: it is wrong."""
+    rule: str
+    flag: str = ""
+    path: bool = False
+    """In the file, a relative path begins at the file's directory."""
+
+
+class Unlimited:
+    """Said on purpose: no limit."""
+
+
+def _port(text: str) -> int | None:
+    number = quantity.number(text)
+    if number is None or number != int(number) or not 0 <= number <= 65535:
+        return None
+    return int(number)
+
+
+def _whole(text: str) -> int | None:
+    number = quantity.number(text)
+    return int(number) if number is not None and number == int(number) >= 0 else None
+
+
+def _bytes(text: str) -> int | None:
+    return quantity.whole_bytes(text) or None
+
+
+def _memory(text: str) -> object:
+    return Unlimited() if text.strip() == "unlimited" else _bytes(text)
+
+
+def _seconds(text: str) -> float | None:
+    return quantity.seconds(text)
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
+    return lambda text: text.strip() if pattern.fullmatch(text.strip()) else None
+
+
+def _path(text: str) -> Path | None:
+    return Path(os.path.expanduser(text)) if text.strip() else None
+
+
+def gpus(text: str) -> tuple[str, ...] | None:
+    """Return the GPUs that *text* means: how many, or which.
+
+    >>> gpus("2"), gpus("0,3"), gpus("1,"), gpus("0")
+    (('0', '1'), ('0', '3'), ('1',), ())
+    """
+    text = text.strip()
+    if text.isdigit():
+        return tuple(map(str, range(int(text)))) if int(text) <= 1024 else None
+    each = [one.strip() for one in text.rstrip(",").split(",")]
+    if not all(_GPU.fullmatch(one) for one in each) or len(set(each)) < len(each):
+        return None
+    return tuple(each)
+
+
+_SIZE = "must be a size such as 512Mi, more than nothing"
+_TIME = "must be a duration such as 30s, 0s or more"
+
+SETTINGS: Mapping[str, Setting] = {
+    each.name: each
+    for each in (
+        Setting(
+            name="port",
+            field="port",
+            read=_port,
+            rule="must be a whole number in [0, 65535]",
+            flag="--port",
+        ),
+        Setting(
+            name="host",
+            field="host",
+            read=_matching(_HOST),
+            rule="must be an address or a name of this machine",
+        ),
+        Setting(
+            name="admin-port",
+            field="admin_port",
+            read=_port,
+            rule="must be a whole number in [0, 65535]",
+            flag="--admin-port",
+        ),
+        Setting(
+            name="admin-host",
+            field="admin_host",
+            read=_matching(_HOST),
+            rule="must be an address or a name of this machine",
+        ),
+        Setting(
+            name="domain",
+            field="domain",
+            read=_matching(_DOMAIN),
+            rule="must be a domain in lower case",
+        ),
+        Setting(
+            name="memory",
+            field="memory",
+            read=_memory,
+            rule=f"{_SIZE}, or unlimited",
+            flag="--memory",
+        ),
+        Setting(
+            name="gpus",
+            field="gpus",
+            read=gpus,
+            rule="must be how many GPUs, or which, as 0,1",
+            flag="--gpus",
+        ),
+        Setting(name="patience", field="patience_s", read=_seconds, rule=_TIME),
+        Setting(
+            name="pvc-root",
+            field="pvc_root",
+            read=_path,
+            rule="must be a directory",
+            flag="--pvc-root",
+        ),
+        Setting(
+            name="cache-dir",
+            field="cache_dir",
+            read=_path,
+            rule="must be a directory",
+        ),
+        Setting(
+            name="state-dir",
+            field="state_dir",
+            read=_path,
+            rule="must be a directory",
+            flag="--state-dir",
+        ),
+        Setting(
+            name="total-max-held",
+            field="total_max_held",
+            read=_whole,
+            rule="must be a whole number, 0 or more",
+        ),
+        Setting(
+            name="total-max-held-bytes",
+            field="total_max_held_bytes",
+            read=_bytes,
+            rule=_SIZE,
+        ),
+        Setting(
+            name="termination-grace-period",
+            field="termination_grace_s",
+            read=_seconds,
+            rule=_TIME,
+        ),
+        Setting(name="drain", field="drain_s", read=_seconds, rule=_TIME),
+        Setting(
+            name="seed",
+            field="seed",
+            read=_whole,
+            rule="must be a whole number, 0 or more",
+        ),
+    )
+}
