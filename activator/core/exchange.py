@@ -233,9 +233,10 @@ class Exchange:
         )
 
     def body(self, piece: bytes) -> None:
-        """Take a piece of the request's body."""
-        self.pieces.append(piece)
-        self.received += len(piece)
+        """Take a piece of the request's body; an empty one would be a last chunk."""
+        if piece:
+            self.pieces.append(piece)
+            self.received += len(piece)
 
     def forget(self) -> None:
         """Keep no more of the body than what is still owed upstream."""
@@ -379,7 +380,8 @@ class Exchange:
 
     def piece(self, data: bytes) -> bytes:
         """Return a piece of the answer's body as the client gets it."""
-        return b"%x\r\n%b\r\n" % (len(data), data) if self._encode else data
+        # Nothing, as a chunk, would be the last one.
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._encode and data else data
 
     def end(self, trailers: Sequence[Field] = ()) -> bytes:
         """Return what ends the answer's body for the client."""

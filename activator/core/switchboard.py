@@ -254,7 +254,7 @@ class Switchboard:
             reading = gate.meter.read(at)
             level, held = gate.meter.level, len(gate.queue)
             gate.throughput = reading.finished / span_s
-            if not (gate.endpoints or level or reading.arrived):
+            if not (gate.endpoints or level or reading.arrived or reading.finished):
                 del self._awake[key]
                 continue
             sample = Sample(

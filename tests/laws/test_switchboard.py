@@ -113,6 +113,8 @@ class Board(RuleBasedStateMachine):
         self.reported: Counter[RevisionKey] = Counter()
         self.reported_at = self.now
         self.arrived: Counter[RevisionKey] = Counter()
+        self.busy: set[RevisionKey] = set()
+        """Revisions that had requests at the last report."""
 
     # What the model knows.
 
@@ -462,6 +464,7 @@ class Board(RuleBasedStateMachine):
         self.spent.pop(key, None)
         self.reported.pop(key, None)
         self.arrived.pop(key, None)
+        self.busy.discard(key)
 
     @rule(seconds=st.sampled_from([0.0, 1e-9, 0.1, 0.3, 1.0, 4.7]))
     def pass_time(self, seconds: float) -> None:
@@ -485,8 +488,13 @@ class Board(RuleBasedStateMachine):
             self.check(sample)
         told = {sample.key for sample in samples}
         for key, known in self.known.items():
-            must = known.view.addresses or self.there(key) or self.arrived[key]
-            assert (key in told) == bool(must)
+            there, told_of = self.there(key), key in told
+            must = known.view.addresses or there or self.arrived[key]
+            assert told_of or not must
+            assert must or key in self.busy or not told_of
+            lives = sum(round(self.now * 1e9) - r.began for r in there)
+            assert self.reported[key] == self.spent[key] + lives
+        self.busy = {key for key in self.known if self.there(key)}
         self.arrived.clear()
         self.reported_at = self.now
 
@@ -501,8 +509,6 @@ class Board(RuleBasedStateMachine):
         key = sample.key
         known = self.known[key]
         there = self.there(key)
-        now = round(self.now * 1e9)
-        assert self.reported[key] == self.spent[key] + sum(now - r.began for r in there)
         assert sample.held == len(known.line)
         assert sample.in_flight == len(there) - len(known.line)
         assert sample.requests == self.arrived[key]
