@@ -32,6 +32,9 @@ _FINAL = re.compile(
     f"^(?:{_DENIED}|{_ABSENT}|.*NotFound)(?:Error|Exception)?$"
     "|^status 4(?!08|25|29)"  # Timeout, too early, too many: later it may work.
 )
+_HOPELESS = re.compile(
+    "not found|does not exist|authentic|invalid|did not respond with", re.IGNORECASE
+)
 _AWS_CODE = re.compile(r"error occurred \((\w+)\) when calling")
 _HTTP_CODE = re.compile(r"(?:status code|HTTP Error) (\d{3})\b")
 
@@ -76,11 +79,10 @@ def classify(error: BaseException) -> tuple[str, bool]:
     line = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
     if "no model found" in line.lower():  # What kserve-storage says of no such key.
         return "NotFound", True
-    absent = re.search(r"not found|does not exist|authentic", line, re.I)
-    denied = isinstance(chain[-1], PermissionError | ValueError)
+    final = isinstance(chain[-1], PermissionError | ValueError)
     if isinstance(chain[-1], OSError) and chain[-1].strerror:
         line = chain[-1].strerror
-    return line, bool(absent) or denied or "nvalid" in line
+    return line, final or bool(_HOPELESS.search(line))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
