@@ -14,6 +14,7 @@ import time
 import zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -177,7 +178,7 @@ def packed(kind):
 
 
 class Pages(BaseHTTPRequestHandler):
-    pages = {
+    pages: ClassVar = {
         "/model.bin": (200, "application/octet-stream", b"weights"),
         "/iris.zip": (200, "application/zip", packed("zip")),
         "/iris.tar.gz": (200, "application/x-tar", packed("tar")),
