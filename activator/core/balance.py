@@ -42,11 +42,8 @@ def first_free(endpoints: Sequence[Endpoint], pick: float = 0.0) -> Endpoint:
 
 def policy(spec: GateSpec) -> Choose:
     """Return the choice that *spec* asks for."""
-    match spec.balance:
-        case Balance.LEAST_OF_TWO:
-            return least_of_two
-        case Balance.FIRST_FREE:
-            return first_free
-        case Balance.AUTO:
-            small = 1 <= spec.container_concurrency <= _SMALL
-            return first_free if small else least_of_two
+    small = 1 <= spec.container_concurrency <= _SMALL
+    packs = (
+        small if spec.balance is Balance.AUTO else spec.balance is Balance.FIRST_FREE
+    )
+    return first_free if packs else least_of_two

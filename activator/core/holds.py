@@ -32,7 +32,7 @@ class Holds:
         self._limits = limits
         self._held = 0
         self._bytes = 0
-        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self._deadlines: list[tuple[float, int, Ticket, Gate]] = []
         """Who was released or left is still in it for a while."""
         self._pushed = 0
 
@@ -44,9 +44,11 @@ class Holds:
             heappop(deadlines)
         return deadlines[0][0] if deadlines else inf
 
-    def next(self) -> Ticket:
+    @property
+    def first(self) -> tuple[Gate, Ticket]:
         """Return whose hold ends first; there is one where `wake_at` is finite."""
-        return self._deadlines[0][2]
+        _, _, ticket, gate = self._deadlines[0]
+        return gate, ticket
 
     def refusal(self, gate: Gate, ticket: Ticket, now: float) -> Reject | None:
         """Say why *ticket* cannot be held, if it cannot."""
@@ -76,7 +78,7 @@ class Holds:
             self._deadlines = [each for each in self._deadlines if each[2].held]
             heapify(self._deadlines)
         self._pushed += 1
-        heappush(self._deadlines, (ticket.deadline, self._pushed, ticket))
+        heappush(self._deadlines, (ticket.deadline, self._pushed, ticket, gate))
 
     def drop(self, gate: Gate, ticket: Ticket) -> None:
         """Let *ticket* wait no more."""

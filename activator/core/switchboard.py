@@ -238,9 +238,8 @@ class Switchboard:
     def advance(self, now: float) -> None:
         """Turn away whoever was held for long enough."""
         while self._holds.wake_at <= now:
-            ticket = self._holds.next()
-            if ticket.gate is not None:
-                self._expire(ticket.gate, ticket, expired(ticket.gate, now), now)
+            gate, ticket = self._holds.first
+            self._expire(gate, ticket, expired(gate, now), now)
 
     def report(self, now: float) -> list[Sample]:
         """Return the load since the last report, of each gate that has any to tell."""

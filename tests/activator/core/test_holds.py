@@ -91,7 +91,7 @@ def test_a_hold_limit_counts_from_the_first_hold():
     waits = ticket()
     holds.add(one, waits, 10.0, first=False)
     assert holds.wake_at == 40.0
-    assert holds.next() is waits
+    assert holds.first == (one, waits)
 
     holds.drop(one, waits)
     assert holds.wake_at == float("inf")
