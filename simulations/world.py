@@ -2,7 +2,8 @@
 
 They are called as the live loop calls them: requests arrive and depart at Switchboards,
 which report each second; the Fleet advances when it asked to; commands and effects are
-carried at once. Nothing happens while nothing is due: a night asleep costs nothing.
+carried at once. Several activators have their slots from Shares, as they would live.
+Nothing happens while nothing is due: a night asleep costs nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from autoscaler.core.domain import (
     StartFailure,
 )
 from autoscaler.core.fleet import Fleet
-from autoscaler.core.messages import Gone, View
+from autoscaler.core.messages import Downlink, Gone, Sample, View
+from autoscaler.core.shares import Shares
 from simulations.cluster import Behaviour, Cluster, Machine, Part
 from simulations.engine import Engine, Rank
 from simulations.run import Run
 from simulations.traffic import Traffic
 from simulations.workload import Requests, Workload, merge
+
+_REST_S = 30.0
+"""How long a dead activator's slots rest; none dies here."""
 
 _RESTLESS = 1000
 """Rounds in one instant after which a machine is held to go round for ever."""
@@ -76,6 +81,8 @@ class World:
             Switchboard(name=f"activator-{number}", limits=scenario.limits, now=now)
             for number in range(1, scenario.activators + 1)
         ]
+        self._by_name = {board.name: board for board in self.boards}
+        self._shares = Shares(rest_s=_REST_S, now=now) if len(self.boards) > 1 else None
         self._scenario = scenario
         self._told: set[tuple[str, str]] = set()
         """(activator, replica) for each probe that has succeeded."""
@@ -94,6 +101,8 @@ class World:
         )
         for board in self.boards:
             self.fleet.joined(board.name, now)
+            if self._shares is not None:
+                self._shares.joined(board.name, now)
         for model in scenario.models:
             self.add(model, now)
 
@@ -165,10 +174,13 @@ class World:
             commands = self.fleet.take()
             for command in commands:
                 self._obey(command, now)
+            grants = self._shares.take() if self._shares is not None else []
+            for grant in grants:
+                self._update(self._by_name[grant.activator], grant.view, now)
             effects = [effect for board in self.boards for effect in board.take()]
             for effect in effects:
                 self._perform(effect, now)
-            if not commands and not effects:
+            if not commands and not grants and not effects:
                 break
         else:
             raise RuntimeError(f"{now}: Fleet and Switchboards never come to rest")
@@ -186,17 +198,24 @@ class World:
             case Scale():
                 self._run.scales.append((now, command))
                 self.cluster.scale(command.key, command.replicas, command.stop)
-            case Tell(message=View() as view):
-                self._show(view, now)
-            case Tell(message=Gone(key=key)):
-                for board in self.boards:
-                    board.remove(key, now)
-                self._traffic.find_doors(key)
-                self.cluster.remove(key)
+            case Tell(message=message):
+                self._tell(message, now)
             case Decided():
                 self._run.decisions.append((now, command))
             case _:
                 assert_never(command)
+
+    def _tell(self, message: Downlink, now: float) -> None:
+        match message:
+            case View():
+                self._show(message, now)
+            case Gone(key=key):
+                if self._shares is not None:
+                    self._shares.gone(key)
+                for board in self.boards:
+                    board.remove(key, now)
+                self._traffic.find_doors(key)
+                self.cluster.remove(key)
 
     def _perform(self, effect: Effect, now: float) -> None:
         match effect:
@@ -222,11 +241,17 @@ class World:
                 machine.turn(Part.BUSY if machine.in_flight else Part.IDLE, now)
         if self._traffic.quiet:
             self._sample_again(now)
+        if self._shares is not None:
+            self._shares.update(view, now)
+            return
         for board in self.boards:
-            board.update(view, now)
-            for machine in self.cluster.living(view.key):
-                if machine.listening:
-                    self._probe(board, machine, now)
+            self._update(board, view, now)
+
+    def _update(self, board: Switchboard, view: View, now: float) -> None:
+        board.update(view, now)
+        for machine in self.cluster.living(view.key):
+            if machine.listening:
+                self._probe(board, machine, now)
         self._traffic.find_doors(view.key)
 
     def _probe(self, board: Switchboard, machine: Machine, now: float) -> None:
@@ -251,17 +276,24 @@ class World:
             self._sampled_at = last
             for board in self.boards:
                 for sample in board.report(last):
-                    self.fleet.hear(sample, last)
+                    self._hear(sample, last)
         self._traffic.quiet = False
         self.engine.at(self._sampled_at + every, Rank.SAMPLE, self._sample, None)
 
+    def _hear(self, sample: Sample, now: float) -> None:
+        if self._shares is not None:
+            sample = self._shares.heard(sample, now)
+        self.fleet.hear(sample, now)
+
     def _sample(self, subject: None, now: float) -> None:
         self._sampled_at = now
+        if self._shares is not None:
+            self._shares.advance(now)
         said = False
         for board in self.boards:
             for sample in board.report(now):
                 said = True
-                self.fleet.hear(sample, now)
+                self._hear(sample, now)
         self._traffic.quiet = not said
         if said:
             self.engine.at(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from heapq import heappop, heappush
 from math import factorial, inf
 
 import pytest
@@ -171,10 +173,11 @@ def test_a_day_without_room_for_all_serves_all_in_turn():
 @pytest.mark.slow
 def test_clients_that_leave_end_as_left_and_wake_no_more_than_they_must():
     load = (Phase(length_s=5, rate=2.0), Phase(length_s=895, rate=0.0))
+    one = replace(SLEEPY, max_replicas=1)
     behaviour = Behaviour(cold_start_s=(30.0,))
     workload = paced(LLM, load, service_s=0.5, until=9_000)
     scenario = Scenario(
-        models=(model(LLM, behaviour=behaviour),),
+        models=(model(LLM, one, behaviour=behaviour),),
         workloads=(replace(workload, patience_s=10.0),),
         until=9_000,
     )
@@ -219,7 +222,13 @@ def test_waits_for_fixed_replicas_are_those_of_erlang(servers, use):
 
     run = lawful(scenario)
 
-    load_all = servers * use
+    # No other order of the same requests would have waited less, or more.
+    arrivals, services = run.requests.arrivals, run.requests.services
+    assert sum(run.waits.values()) == pytest.approx(
+        sum(waits_in_one_queue(arrivals, services, servers)), rel=1e-3
+    )
+    load_all = service_s * len(arrivals) / until
+    use = load_all / servers
     full = load_all**servers / factorial(servers) / (1 - use)
     waits_at_all = full / (
         sum(load_all**n / factorial(n) for n in range(servers)) + full
@@ -228,6 +237,17 @@ def test_waits_for_fixed_replicas_are_those_of_erlang(servers, use):
     answered = ends(only(run))[End.ANSWERED]
     assert sum(run.waits.values()) / answered == pytest.approx(mean_wait, rel=0.08)
     assert len(run.waits) / answered == pytest.approx(waits_at_all, rel=0.05)
+
+
+def waits_in_one_queue(
+    arrivals: Iterable[float], services: Iterable[float], servers: int
+) -> Iterator[float]:
+    """Yield how long each waits for the first of *servers*, which start at 1 s."""
+    free = [1.0] * servers
+    for arrival, service in zip(arrivals, services, strict=True):
+        begin = max(arrival, heappop(free))
+        heappush(free, begin + service)
+        yield begin - arrival
 
 
 @pytest.mark.parametrize("name", ALL)

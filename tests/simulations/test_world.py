@@ -105,9 +105,10 @@ def test_a_hold_ends_when_its_limit_does():
 
 
 def test_two_activators_share_the_requests_and_every_replica():
+    quick = Behaviour(cold_start_s=(0.2,))
     run = World(
         Scenario(
-            models=(model(LLM, concurrency=0),),
+            models=(model(LLM, concurrency=0, behaviour=quick),),
             workloads=(paced(LLM, (Phase(length_s=9, rate=10),), service_s=0.2,
                              until=90),),
             until=300.0,
