@@ -359,11 +359,9 @@ class LocalBackend:
 def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a replica has of *environ*, as if fromzero's own venv were active.
 
-    Programs installed beside fromzero are found after the user's own PATH, and PYTHON
-    is the one that fromzero runs on.
+    Programs installed beside fromzero are found after the user's own PATH.
     """
     kept = {k: v for k, v in environ.items() if not k.startswith("FROMZERO_")}
-    kept.setdefault("PYTHON", sys.executable)
     # Else what it prints comes late, and after the traceback that it dies of.
     kept.setdefault("PYTHONUNBUFFERED", "1")
     beside = str(Path(sys.executable).parent)

@@ -180,7 +180,8 @@ def settings(cache: Path, **changes: Any) -> LocalSettings:
     storage = changes.pop("storage", None) or StorageSettings(
         cache=cache, environ=plain_environ()
     )
-    return LocalSettings(environ=plain_environ(), storage=storage, **changes)
+    environ = changes.pop("environ", plain_environ())
+    return LocalSettings(environ=environ, storage=storage, **changes)
 
 
 def plain_environ() -> Mapping[str, str]:

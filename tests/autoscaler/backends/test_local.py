@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -453,10 +454,17 @@ def test_who_needs_no_gpu_sees_none_and_who_needs_too_many_is_refused(tmp_path):
 
 
 def test_replicas_inherit_the_environment_without_fromzeros_settings(tmp_path):
+    environ = {"PATH": os.defpath, "HF_TOKEN": "x", "FROMZERO_PORT": "80"}
+
     async def scene():
-        async with one(tmp_path) as (_, _witness, call, _calls):
-            assert os.path.dirname(call.env["PYTHON"]) in call.env["PATH"].split(":")
-            assert not any(name.startswith("FROMZERO_") for name in call.env)
+        async with one(tmp_path, environ=environ) as (_, _witness, call, _calls):
+            assert call.env["HF_TOKEN"] == "x"
+            assert "FROMZERO_PORT" not in call.env
+            assert call.env["PATH"].split(":") == [
+                *os.defpath.split(":"),
+                os.path.dirname(sys.executable),
+            ]
+            assert call.env["PYTHONUNBUFFERED"] == "1"
 
     run(scene)
 
