@@ -65,7 +65,7 @@ class Fleet:
             of = self._revisions[key] = Revision(key, spec, now)
             self._crowd.came(of)
             self._touch(of)
-            if not of.asleep or of.floor:
+            if not of.asleep:
                 self._agenda.put(of, now)
         elif of.spec != spec:
             of.configure(spec, now)
@@ -116,6 +116,7 @@ class Fleet:
                     self._ready(of, now)
             case Lost(reporter=reporter, replica=replica):
                 of.replicas.say(replica, reporter, ready=False)
+                of.progress_at = now
                 self._decide(of, now)
             case Drained(reporter=reporter, replica=replica):
                 of.replicas.emptied(replica, reporter)
@@ -164,6 +165,9 @@ class Fleet:
             of.failed(failure, now)
         if of.replicas.target != before:
             of.scale = f"a start failed: {failure.reason}"
+            if failure.replica:
+                # A backend may count it until its next picture.
+                of.stops.append(failure.replica)
             self._crowd.changed()
             self._decide(of, now)
         self._close(now)
@@ -179,7 +183,7 @@ class Fleet:
         of = self._revisions[key]
         match order:
             case Order.WAKE:
-                of.called = not of.replicas.ready
+                of.hurry()
                 self._rouse(of, now)
             case Order.SLEEP:
                 self._put_to_sleep(of, now)
@@ -222,9 +226,9 @@ class Fleet:
         if of.replicas.draining:
             self._drained(of)
         asked = (sample.held or sample.in_flight) and sample.epoch >= of.epoch
-        if asked and of.asleep and not of.paused:
+        if asked and of.asleep and of.refusal is None:
             # A wake that was lost, or load that came back while it drained.
-            of.called = not of.refusal
+            of.called = not of.paused
             self._rouse(of, now)
 
     def _other_view(self, of: Revision, sample: Sample, now: float) -> None:
@@ -239,7 +243,7 @@ class Fleet:
             self._tell_again(of, now)
 
     def _wake(self, of: Revision, wake: Wake, now: float) -> None:
-        if wake.epoch < of.epoch:
+        if wake.epoch < of.epoch or of.refusal is not None:
             self._tell_again(of, now)
             return
         if wake.epoch > of.epoch:
@@ -259,6 +263,7 @@ class Fleet:
     def _ready(self, of: Revision, now: float) -> None:
         of.backoff = of.backoff.ready(now)
         of.refusal = None
+        of.progress_at = now
         self._crowd.changed()
         self._decide(of, now)
 
@@ -278,6 +283,10 @@ class Fleet:
     def _rouse(self, of: Revision, now: float) -> None:
         """Decide on *of*; if that wakes it, wake those that it needs too."""
         slept = of.asleep
+        if of.yields is not None and not of.yields.busy:
+            # It was to make room because it was idle.
+            of.yields = None
+            self._crowd.changed()
         self._decide(of, now)
         if slept and not of.asleep:
             for key in of.spec.together:
@@ -315,6 +324,9 @@ class Fleet:
             lack = replicas.resume(lack)
             of.stale = True
             self._crowd.changed()
+        if lack > 0 and of.backoff.reason:
+            # The last start failed: one at a time, until one is ready.
+            lack = min(lack, 1 - (replicas.active - replicas.ready))
         if lack <= 0 or now < of.backoff.until:
             self._crowd.wishes_nothing(of)
         elif self._crowd.limited:
@@ -345,17 +357,17 @@ class Fleet:
         for of in crowd.released():
             self._decide(of, now)
         answers, gifts = crowd.place(self._reporters, now)
-        for gift in gifts:
-            of = self._revisions[gift.key]
-            of.give(gift, now)
-            self._decide(of, now)
         for answer in answers:
             of = self._revisions[answer.key]
             crowd.answered(of, answer, now)
             self._touch(of)
             if answer.never:
                 self._decide(of, now)
-            self._agenda.put(of, min(of.due, max(now, answer.again_at)))
+            self._agenda.put(of, min(of.due, answer.again_at))
+        for gift in gifts:
+            of = self._revisions[gift.key]
+            of.give(gift, now)
+            self._decide(of, now)
         crowd.settled()
 
     def _touch(self, of: Revision) -> None:

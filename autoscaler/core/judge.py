@@ -43,7 +43,9 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
         why += "; " + settled.reason
         if of.pinned and not of.spec.scaling.min_replicas:
             why = why.replace("(minReplicas)", "(pinned)")
-    if settled.overdue:
+    if replicas.active > replicas.ready and (
+        settled.overdue or now - of.progress_at >= spec.progress_deadline_s
+    ):
         _give_up_start(of, now)
     if of.yields is not None and want > of.yields.keep:
         want = of.yields.keep
@@ -99,9 +101,12 @@ def _look_at_start(of: Revision, desired: int | None, now: float) -> None:
 
 def _give_up_start(of: Revision, now: float) -> None:
     """Take a start that is overdue for failed: drain what is not ready."""
+    limit_s = of.scaling.progress_deadline_s
+    failure = StartFailure(reason=f"not ready within {limit_s:g} s", final=False)
     if of.replicas.condemn():
-        limit_s = of.scaling.progress_deadline_s
-        failure = StartFailure(reason=f"not ready within {limit_s:g} s", final=False)
-        of.failed(failure, now)
         of.scale = of.scale or failure.reason
-    of.zero = replace(of.zero, since=now)
+    of.failed(failure, now)
+    of.progress_at = now
+    if of.zero.phase is Phase.WAKING:
+        of.zero = replace(of.zero, since=now)
+    of.stale = True

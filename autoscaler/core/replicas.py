@@ -23,6 +23,7 @@ class Member:
         "port",
         "ready",
         "said_by",
+        "served",
         "shown_ready",
         "stopping",
         "surplus",
@@ -39,6 +40,8 @@ class Member:
         """Reporters whose own probe succeeded; "" stands for those that have left."""
         self.ready = False
         """Either of the two."""
+        self.served = False
+        """It was ready once: its end is no failed start."""
         self.draining = False
         self.version: int | None = None
         """The view that told of the drain; None: it is about to be told."""
@@ -118,8 +121,8 @@ class Replicas:
             member = self._members.pop(name)
             if not (member.stopping or member.surplus):
                 self.target = max(0, self.target - 1)
-                ready += member.ready
-                starting += not (member.ready or member.draining)
+                ready += member.served
+                starting += not (member.served or member.draining)
         for name, replica in shown.items():
             if name in self._dead:
                 continue
@@ -182,6 +185,7 @@ class Replicas:
         ours = self.ready = self.draining = self.leaving = 0
         for member in self._members.values():
             member.ready = member.shown_ready or bool(member.said_by)
+            member.served |= member.ready
             if not member.stopping:
                 ours += 1
             member.surplus = not member.stopping and ours > self.target
@@ -219,7 +223,7 @@ class Replicas:
         return unseen > 0
 
     def condemn(self) -> bool:
-        """Give up those that are not ready yet; say whether there are any."""
+        """Give up those that are not ready yet; say whether a backend must be told."""
         number = self.active - self.ready
         unseen = min(number, max(0, self.target - len(self.ours())))
         self.target -= unseen
@@ -227,7 +231,7 @@ class Replicas:
             if not (member.ready or member.draining):
                 member.drain(condemned=True)
         self.count()
-        return number > 0
+        return unseen > 0
 
     def drained(self, reporters: Iterable[str], reports: Reports) -> list[str]:
         """Return the names of those that drain and have nothing of anybody's."""

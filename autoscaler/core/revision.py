@@ -49,6 +49,7 @@ class Revision:
         "percent",
         "percent_at",
         "pinned",
+        "progress_at",
         "ready_at",
         "reason",
         "refusal",
@@ -98,6 +99,8 @@ class Revision:
         """When it was last known to have a request."""
         self.ready_at = inf
         """Since when somebody serves; inf: nobody does."""
+        self.progress_at = now
+        """When a start began, or ended well."""
         self.called = False
         """Somebody who holds nothing wants it up, until it is: a person, or a revision
         that needs it."""
@@ -225,6 +228,7 @@ class Revision:
     def adopt(self, picture: tuple[Replica, ...], now: float) -> None:
         """Take what a backend has for what it was told to have."""
         self.replicas.adopt(picture)
+        self.progress_at = now
         if self.asleep:
             self.woke()
         self.zero = ZeroState(phase=Phase.WAKING, since=now, initialised=True)
@@ -234,6 +238,7 @@ class Revision:
         """Start *number* more."""
         self.replicas.start(number)
         self.scale = self.scale or self.reason
+        self.progress_at = now
         if self.zero.phase is Phase.WAKING:
             # The progress deadline is that of an attempt.
             self.zero = replace(self.zero, since=now)
@@ -263,9 +268,8 @@ class Revision:
     def lift(self, now: float) -> None:
         """Let requests try again, if it is time."""
         if self.refusal is not None and self.refused_until <= now:
-            self.refusal = None
-            self.blocked = ""
-            self.stale = True
+            self.reports.refused()
+            self.unblock()
 
     def block(self, reason: str, now: float) -> None:
         """Know that it cannot have room, as things are."""
@@ -273,10 +277,17 @@ class Revision:
         self.refuse(reason, now + _BLOCKED_S, now)
 
     def unblock(self) -> None:
-        """Try again: things are not as they were."""
+        """Have requests try again."""
         self.blocked = ""
         self.refusal = None
         self.stale = True
+
+    def hurry(self) -> None:
+        """Start now if nobody serves, whatever failed before."""
+        if not self.replicas.ready:
+            self.called = True
+            self.backoff = Backoff()
+            self.unblock()
 
     def give(self, gift: Yield, now: float) -> None:
         """Make room for another."""
@@ -342,7 +353,9 @@ class Revision:
         """Say what comes of a decision now; all of it, unless it waits or failed."""
         if self.want <= self.replicas.active:
             return decided
-        waits = self.waits or self.blocked or self.backoff.reason
+        waits = self.waits or self.blocked
+        if not waits:
+            waits = f"the last start failed: {self.backoff.reason}"
         return replace(
             decided,
             replicas=self.replicas.active,
