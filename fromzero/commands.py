@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fromzero.logs import LogFormat
+
+if TYPE_CHECKING:
+    from fromzero.client import Client
 
 app = typer.Typer(
     name="fromzero",
@@ -60,8 +64,17 @@ StateDir = Annotated[
     Path | None,
     typer.Option("--state-dir", metavar="DIR", help="Where rollouts are remembered."),
 ]
+PvcRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--pvc-root", metavar="DIR", help="Whose folders stand for volume claims."
+    ),
+]
 Name = Annotated[
-    str, typer.Argument(help="A revision, or a service for all of its revisions.")
+    str,
+    typer.Argument(
+        metavar="NAME", help="A revision, or a service for all of its revisions."
+    ),
 ]
 
 
@@ -73,6 +86,7 @@ def up(  # one argument for each option: that is how typer has it
     memory: Memory = None,
     gpus: Gpus = None,
     config: Config = None,
+    pvc_root: PvcRoot = None,
     state_dir: StateDir = None,
     record_trace: Annotated[
         Path | None,
@@ -89,19 +103,22 @@ def up(  # one argument for each option: that is how typer has it
     ] = LogFormat.TEXT,
 ) -> None:
     """Serve the models of these documents; those that may sleep, sleep."""
+    from fromzero.machine import Records
     from fromzero.up import Flags, run
 
     run(
         Flags(
             paths=tuple(paths),
-            port=port,
-            admin_port=admin_port,
-            memory=memory,
-            gpus=gpus,
+            settings={
+                "port": port,
+                "admin_port": admin_port,
+                "memory": memory,
+                "gpus": gpus,
+                "pvc_root": pvc_root,
+                "state_dir": state_dir,
+            },
             config=config,
-            state_dir=state_dir,
-            record_trace=record_trace,
-            record_decisions=record_decisions,
+            records=Records(trace=record_trace, decisions=record_decisions),
             log_format=log_format,
         )
     )
@@ -113,11 +130,21 @@ def check(
     memory: Memory = None,
     gpus: Gpus = None,
     config: Config = None,
+    pvc_root: PvcRoot = None,
+    state_dir: StateDir = None,
 ) -> None:
     """Say what `up` would make of these documents, and start nothing."""
     from fromzero.check import run
 
-    raise typer.Exit(run(tuple(paths), config=config, memory=memory, gpus=gpus))
+    status = run(
+        tuple(paths),
+        config=config,
+        memory=memory,
+        gpus=gpus,
+        pvc_root=pvc_root,
+        state_dir=state_dir,
+    )
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -195,7 +222,7 @@ def demo(
     ] = 90.0,
 ) -> None:
     """Watch real models sleep, wake, scale and sleep again."""
-    from fromzero.demo import run
+    from fromzero.demo.run import run
 
     raise typer.Exit(run(seconds))
 
@@ -206,6 +233,15 @@ def version() -> None:
     from fromzero import __version__
 
     print(f"fromzero {__version__} (Python {sys.version.split()[0]})")
+
+
+def _client(port: int | None, config: Path | None) -> Client:
+    from fromzero.client import Client
+    from fromzero.config import resolve
+    from fromzero.doors import from_here
+
+    settings = resolve({"admin_port": port}, os.environ, config)
+    return Client(from_here(settings.admin_host), settings.admin_port)
 
 
 def _order(order: str, name: str, port: int | None, config: Path | None) -> None:
