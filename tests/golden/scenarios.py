@@ -7,6 +7,7 @@ from dataclasses import replace
 from autoscaler.core.domain import (
     Budget,
     GateSpec,
+    Metric,
     Needs,
     RevisionKey,
     RevisionSpec,
@@ -107,4 +108,32 @@ def room() -> Scenario:
     )
 
 
-ALL = {each.__name__: each for each in (waves, bursts, trouble, room)}
+def rates() -> Scenario:
+    """Requests per second without a limit: spread, counted, delayed, and with bodies."""
+    load = (
+        Phase(length_s=100, rate=3.0),
+        Phase(length_s=100, rate=25.0),
+        Phase(length_s=150, rate=4.0),
+        Phase(length_s=250, rate=0.0),
+    )
+    scaling = replace(
+        SLEEPY,
+        metric=Metric.RPS,
+        total_value=5.0,
+        max_replicas=6,
+        activation_scale=2,
+        max_scale_up_rate=2.0,
+        scale_down_delay_s=40,
+    )
+    behaviour = Behaviour(cold_start_s=(4.0, 6.0), lifetime_s=150.0)
+    many = model(LLM, scaling, concurrency=0, behaviour=behaviour)
+    gate = replace(many.spec.gate, max_held_bytes=50_000)
+    workload = poisson(LLM, load, service_s=0.4, until=1_200, seed=12)
+    return Scenario(
+        models=(replace(many, spec=replace(many.spec, gate=gate)),),
+        workloads=(replace(workload, size=10_000, replayable=True),),
+        until=1_500,
+    )
+
+
+ALL = {each.__name__: each for each in (waves, bursts, trouble, room, rates)}
