@@ -46,8 +46,8 @@ class Knob:
     annotation: str = ""
     document: str = ""
     """Field of a predictor, transformer or explainer."""
-    scale: float = 1.0
-    """What is written, times this, is what the field holds."""
+    percent: bool = False
+    """Written in %, held as a share."""
     configured: bool = True
     """It has a default in the configuration."""
 
@@ -137,8 +137,8 @@ def held(knob: Knob, value: Value) -> object:
     """Return what the field of *knob* holds when *value* was written."""
     if knob.kind is Kind.WORD:
         return _WORDS[knob.field](str(value))
-    if knob.scale != 1.0 and not isinstance(value, str):
-        return value * knob.scale
+    if knob.percent and not isinstance(value, str):
+        return value / 100
     return value
 
 

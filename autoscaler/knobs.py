@@ -63,7 +63,7 @@ KNOBS = _table(
         kind=Kind.NUMBER,
         low=1,
         high=100,
-        scale=0.01,
+        percent=True,
     ),
     Knob(name="rps-target", of="target", field="rps", kind=Kind.NUMBER, low=0.01),
     Knob(
@@ -73,7 +73,7 @@ KNOBS = _table(
         kind=Kind.NUMBER,
         low=1,
         high=100,
-        scale=0.01,
+        percent=True,
     ),
     Knob(
         name="usage-target",
@@ -148,7 +148,7 @@ KNOBS = _table(
         kind=Kind.NUMBER,
         low=110,
         high=1000,
-        scale=0.01,
+        percent=True,
         annotation=f"{KNATIVE}panic-threshold-percentage",
     ),
     Knob(

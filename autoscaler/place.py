@@ -41,10 +41,11 @@ class Place:
             )
         )
 
-    def lacks(self, key: str, rule: str) -> None:
-        """Complain that *key* is not here."""
+    def lacks(self, keys: str, rule: str) -> None:
+        """Complain that *keys*, joined by dots, is not here."""
+        where = f"{self.path}.{keys}" if self.path else keys
         self.problems.append(
-            Problem(file=self.file, line=self.line, field=self._under(key), rule=rule)
+            Problem(file=self.file, line=self.line, field=where, rule=rule)
         )
 
     def at(self, *keys: str) -> Place | None:

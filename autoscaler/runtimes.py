@@ -99,12 +99,13 @@ def _format(place: Place) -> Format | None:
     priority_at = place.at("priority")
     priority = priority_at.whole(1) if priority_at else None
     version = version_at.anything() if version_at else None
+    selectable = _flag(place.at("autoSelect"))
     if name is None:
         return None
     return Format(
         name=name,
         version=version or "",
-        selectable=_flag(place.at("autoSelect")),
+        selectable=selectable,
         priority=_LOWEST if priority is None else priority,
     )
 
