@@ -21,8 +21,11 @@ def main() -> None:
     stop = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # Before its threads inherit it.
 
+    models = sorted(given.model_dir.glob("*.gguf"))
+    if not models:
+        parser.error(f"there is no .gguf file in {given.model_dir}")
     params = CommonParams()
-    params.model.path = str(next(given.model_dir.glob("*.gguf")))
+    params.model.path = str(models[0])
     params.model_alias = {given.model_name}
     params.port = given.http_port
     if given.chat_template:

@@ -37,7 +37,7 @@ class Model:
             raise BadRequestError("nothing to predict on: give at least one row")
         try:
             classes = self.estimator.predict(rows)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise BadRequestError(
                 f"the model cannot use these rows: {error}"
             ) from error
@@ -71,11 +71,7 @@ class Model:
     def infer(self, asked: dict[str, Any]) -> dict[str, object]:
         """Return the V2 answer: one input, rows of the shape that it says."""
         tensor = field(asked, "inputs")[0]
-        values, shape = field(tensor, "data"), tensor.get("shape", [])
-        if len(shape) == 2 and values and not isinstance(values[0], list):
-            width = int(shape[1])
-            values = [values[at : at + width] for at in range(0, len(values), width)]
-        labels = self.predict(values)
+        labels = self.predict(rows(field(tensor, "data"), tensor.get("shape")))
         output = {
             "name": "label",
             "datatype": "BYTES",
@@ -109,6 +105,17 @@ def field(of: Any, name: str) -> list[Any]:
     return value
 
 
+def rows(values: list[Any], shape: object) -> list[Any]:
+    """Return the rows of a tensor: V2 may have its data flat, whatever its shape."""
+    match shape:
+        case [_, int(width)] if not isinstance(values[0], list):
+            if width < 1 or len(values) % width:
+                raise BadRequestError(f"{len(values)} values are no rows of {width}")
+            return [values[at : at + width] for at in range(0, len(values), width)]
+        case _:
+            return values
+
+
 def no(path: str) -> dict[str, str]:
     """Return the answer to what is not served."""
     return {"error": f"{path} is not served here"}
@@ -126,7 +133,12 @@ def handler(model: Model) -> type[BaseHTTPRequestHandler]:
             self.respond(b"")
 
         def do_POST(self) -> None:
-            self.respond(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            length = self.headers.get("Content-Length", "")
+            if length.isdecimal():
+                self.respond(self.rfile.read(int(length)))
+            else:  # What follows cannot be told from the next request.
+                self.close_connection = True
+                self.send_error(411)
 
         def respond(self, body: bytes) -> None:
             try:
