@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from autoscaler.backends.base import Launch
 from autoscaler.backends.local import LocalBackend, LocalSettings
 from autoscaler.backends.storage import StorageSettings
@@ -53,13 +55,14 @@ for order in line.makefile():
 
 
 def run(scene: Callable[[], Awaitable[None]]) -> None:
-    """Play *scene*, but not for ever."""
+    """Play *scene* on the loop that fromzero runs on, but not for ever."""
 
     async def bounded() -> None:
         async with asyncio.timeout(PATIENCE_S):
             await scene()
 
-    asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bounded())
 
 
 class Call:
