@@ -21,7 +21,8 @@ import pytest
 from autoscaler.backends.process import Guard
 from autoscaler.backends.storage import Absent, StorageSettings, Store
 from tests.autoscaler.backends.scene import plain_environ, run
-from tests.interop.needs import CLIENTS, needs_storage
+from tests.interop.needs import CLIENTS, MODELS, needs_models, needs_storage
+from tests.interop.up import DEMO, DOCUMENTS, up
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, needs_storage]
 
@@ -59,7 +60,7 @@ def files(answer):
 
 
 @contextmanager
-def moto(**environ):
+def moto(*, models=False, **environ):
     """Run an S3 server; give the environment that leads there, and a way to put."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -89,6 +90,8 @@ def moto(**environ):
         put("/models")
         put("/models/iris/model.joblib", b"weights")
         put("/models/iris/deep/labels.json", b"{}")
+        for each in (MODELS / "iris").iterdir() if models else ():
+            put(f"/models/demo/{each.name}", each.read_bytes())
         yield {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "one",
@@ -102,7 +105,7 @@ def moto(**environ):
 
 @pytest.fixture(scope="module")
 def s3():
-    with moto() as environ:
+    with moto(models=True) as environ:
         yield environ
 
 
@@ -255,3 +258,28 @@ def test_a_hub_that_does_not_know_the_model_says_so(web, tmp_path):
 
     assert answer.final
     assert "NotFound" in answer.reason
+
+
+@needs_models
+def test_a_service_wakes_on_a_model_from_s3_and_says_why_another_does_not(s3, tmp_path):
+    body = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+
+    def ask(machine, name):
+        connection = http.client.HTTPConnection("127.0.0.1", machine.port, timeout=60)
+        connection.request(
+            "POST",
+            f"/v1/models/{name}:predict",
+            body,
+            {"Host": f"{name}-default.localhost", "Content-Type": "application/json"},
+        )
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text
+
+    documents = (DOCUMENTS / "s3.yaml", DEMO / "runtimes.yaml")
+    with up(*documents, state=tmp_path, **s3) as machine:
+        status, text = ask(machine, "iris")
+        assert (status, "setosa" in text) == (200, True)
+        status, text = ask(machine, "lost")
+        assert (status, "storage: NotFound for s3://models/lost" in text) == (503, True)

@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.autoscaler.backends.scene import Watch, descendants
-from tests.interop.needs import PYTHON, ROOT
+from tests.interop.needs import ROOT
 
 DOCUMENTS = Path(__file__).parent / "documents"
 DEMO = ROOT / "examples/demo"
@@ -57,15 +58,22 @@ class Up:
 
 
 @contextmanager
-def up(*documents: Path, state: Path, path: Path | None = None) -> Iterator[Up]:
+def up(
+    *documents: Path, state: Path, path: Path | None = None, **environ: str
+) -> Iterator[Up]:
     """Run `fromzero up` on ports of its own; programs in *path* come first."""
     search = os.pathsep.join(filter(None, [str(path or ""), os.environ["PATH"]]))
     process = subprocess.Popen(
         [
-            PYTHON, "-m", "fromzero", "up", *documents,
+            sys.executable, "-m", "fromzero", "up", *documents,
             "--port=0", "--admin-port=0", f"--state-dir={state / 'state'}",
         ],
-        env={**os.environ, "PATH": search, "FROMZERO_CACHE_DIR": str(state / "cache")},
+        env={
+            **os.environ,
+            "PATH": search,
+            "FROMZERO_CACHE_DIR": str(state / "cache"),
+            **environ,
+        },
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
