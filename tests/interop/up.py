@@ -43,8 +43,13 @@ class Up:
         """Return the command line of each process that a replica runs."""
         commands = []
         for pid in descendants(self.process.pid):
-            text = Path("/proc", str(pid), "cmdline").read_bytes().decode()
-            if "guard.py" not in text:  # The guard, and the keepers that it forks.
+            try:
+                text = Path("/proc", str(pid), "cmdline").read_bytes().decode()
+            except OSError:
+                continue  # It ended meanwhile.
+            # Not the guard and the keepers that it forks, nor one that has ended and is
+            # about to be reaped.
+            if text and "guard.py" not in text:
                 commands.append(text.replace("\0", " ").strip())
         return commands
 
