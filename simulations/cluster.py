@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 from math import inf
 from typing import Protocol
 
@@ -39,8 +39,11 @@ class Behaviour:
     failing: tuple[Failing, ...] = ()
 
 
-class Part(Enum):
-    """What a replica's time is spent on."""
+class Part(IntEnum):
+    """What a replica's time is spent on.
+
+    Numbers, because each request looks two of them up, and only they hash in C.
+    """
 
     LOADING = auto()
     IDLE = auto()
@@ -61,6 +64,7 @@ class Machine:
         "number",
         "part",
         "peak",
+        "picture",
         "seconds",
         "since",
         "stopping",
@@ -70,6 +74,8 @@ class Machine:
         self.key = key
         self.number = number
         self.id = f"{key}-{number}"
+        self.picture = Replica(id=self.id, host="10.0.0.1", port=number)
+        """As its backend shows it, for all its life."""
         self.launched = now
         self.listening = False
         """Ready to answer; from the end of its cold start until it is gone."""
@@ -85,7 +91,7 @@ class Machine:
         self.seconds = dict.fromkeys(Part, 0.0)
 
     def turn(self, part: Part, now: float) -> None:
-        """Spend the time from *now* on something else."""
+        """Spend the time from *now* on something else; `Traffic` writes this out."""
         self.seconds[self.part] += now - self.since
         self.part = part
         self.since = now
@@ -205,6 +211,7 @@ class Cluster:
     def _crash(self, machine: Machine, now: float) -> None:
         if machine.gone == inf:
             self.crashes[machine.key] += 1
+            machine.listening = False
             self._sink.broke(machine)
             self._end(machine, now)
 
@@ -231,10 +238,4 @@ class Cluster:
 
     def _show(self, key: RevisionKey) -> None:
         group = self._groups[key].values()
-        self._sink.observed(
-            key,
-            tuple(
-                Replica(id=machine.id, host="10.0.0.1", port=machine.number)
-                for machine in group
-            ),
-        )
+        self._sink.observed(key, tuple([machine.picture for machine in group]))

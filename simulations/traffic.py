@@ -136,7 +136,9 @@ class Traffic:
             if in_flight > machine.peak:
                 machine.peak = in_flight
             if in_flight == 1:
-                machine.turn(busy, now)
+                machine.seconds[machine.part] += now - machine.since
+                machine.part = busy
+                machine.since = now
             subject = (ticket, index, machine, door)
             heappush(heap, (now + services[index], rank, following(), depart, subject))
 
@@ -154,7 +156,9 @@ class Traffic:
             ends[index] = answered
             machine.in_flight = in_flight = machine.in_flight - 1
             if not in_flight and machine.part is busy:
-                machine.turn(idle, now)
+                machine.seconds[busy] += now - machine.since
+                machine.part = idle
+                machine.since = now
             if board.stirred:
                 settle(now)
 

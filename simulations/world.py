@@ -84,8 +84,6 @@ class World:
         self._by_name = {board.name: board for board in self.boards}
         self._shares = Shares(rest_s=_REST_S, now=now) if len(self.boards) > 1 else None
         self._scenario = scenario
-        self._told: set[tuple[str, str]] = set()
-        """(activator, replica) for each probe that has succeeded."""
         self._sampled_at = now
         self._settling = False
         self._tick_at = inf
@@ -138,7 +136,7 @@ class World:
         """Let each activator's probe of a replica succeed."""
         now = self.engine.now
         for board in self.boards:
-            self._probe(board, machine, now)
+            self._probe(board, now)
         self._settle(now)
 
     def broke(self, machine: Machine) -> None:
@@ -177,21 +175,23 @@ class World:
             grants = self._shares.take() if self._shares is not None else []
             for grant in grants:
                 self._update(self._by_name[grant.activator], grant.view, now)
-            effects = [effect for board in self.boards for effect in board.take()]
-            for effect in effects:
+            stirred = [board for board in self.boards if board.stirred]
+            for effect in [effect for board in stirred for effect in board.take()]:
                 self._perform(effect, now)
-            if not commands and not grants and not effects:
+            if not (commands or grants or stirred):
                 break
         else:
             raise RuntimeError(f"{now}: Fleet and Switchboards never come to rest")
         self._settling = False
-        if self.fleet.wake_at < self._tick_at:
-            self._tick_at = max(now, self.fleet.wake_at)
+        tick_at = self.fleet.wake_at
+        if tick_at < self._tick_at:
+            self._tick_at = max(now, tick_at)
             self.engine.at(self._tick_at, Rank.TICK, self._tick, None)
-        expiry_at = min(board.wake_at for board in self.boards)
-        if expiry_at < self._expiry_at:
-            self._expiry_at = max(now, expiry_at)
-            self.engine.at(self._expiry_at, Rank.TICK, self._expire, None)
+        for board in self.boards:
+            expiry_at = board.wake_at
+            if expiry_at < self._expiry_at:
+                self._expiry_at = max(now, expiry_at)
+                self.engine.at(self._expiry_at, Rank.TICK, self._expire, None)
 
     def _obey(self, command: Command, now: float) -> None:
         match command:
@@ -249,16 +249,16 @@ class World:
 
     def _update(self, board: Switchboard, view: View, now: float) -> None:
         board.update(view, now)
-        for machine in self.cluster.living(view.key):
-            if machine.listening:
-                self._probe(board, machine, now)
+        self._probe(board, now)
         self._traffic.find_doors(view.key)
 
-    def _probe(self, board: Switchboard, machine: Machine, now: float) -> None:
-        if (board.name, machine.id) not in self._told:
-            self._told.add((board.name, machine.id))
-            self._traffic.opened(machine)
-            board.ready(machine.key, machine.id, now)
+    def _probe(self, board: Switchboard, now: float) -> None:
+        """Let the probes succeed of what an activator waits for and what answers."""
+        for key, endpoint in board.probing():
+            machine = self.cluster.find(key, endpoint.replica)
+            if machine is not None and machine.listening and not machine.stopping:
+                self._traffic.opened(machine)
+                board.ready(key, machine.id, now)
 
     # Timers.
 

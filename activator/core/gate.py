@@ -148,14 +148,12 @@ class Gate:
     def loads(self, now: float) -> tuple[ReplicaLoad, ...]:
         """Return what is where: for each that is ready, or that has anything."""
         return tuple(
-            ReplicaLoad(
-                replica=each.replica,
-                in_flight=each.in_flight,
-                idle_s=0.0 if each.in_flight else max(0.0, now - each.used),
-            )
-            for group in (self.endpoints, self.leaving)
-            for each in group.values()
-            if each.ready or each.in_flight
+            [
+                _load(each, now)
+                for group in (self.endpoints, self.leaving)
+                for each in group.values()
+                if each.ready or each.in_flight
+            ]
         )
 
     def patience_s(self, now: float) -> float:
@@ -172,6 +170,16 @@ class Gate:
         else:
             wait_s = since + self.wake_took_s - now
         return min(max(wait_s, _SOONEST_S), _LATEST_S)
+
+
+def _load(endpoint: Endpoint, now: float) -> ReplicaLoad:
+    """Return what *endpoint* has; hundreds that stay busy each second cost nothing."""
+    load, in_flight = endpoint.load, endpoint.in_flight
+    if not in_flight or load is None or load.in_flight != in_flight:
+        idle_s = 0.0 if in_flight else max(0.0, now - endpoint.used)
+        load = ReplicaLoad(replica=endpoint.replica, in_flight=in_flight, idle_s=idle_s)
+        endpoint.load = load
+    return load
 
 
 def _move(endpoint: Endpoint, address: Address) -> None:

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from autoscaler.core.messages import Drained, Lost, Ready, Wake
+from autoscaler.core.messages import Drained, Lost, Ready, ReplicaLoad, Wake
 
 if TYPE_CHECKING:
     from activator.core.gate import Gate
@@ -24,6 +24,7 @@ class Endpoint:
         "draining",
         "host",
         "in_flight",
+        "load",
         "open",
         "place",
         "pool",
@@ -52,6 +53,8 @@ class Endpoint:
         """Its index in the gate's list of those with a free slot; -1: not there."""
         self.used = now
         """When a request of its last ended."""
+        self.load: ReplicaLoad | None = None
+        """What was last reported of it: the same again while it is as busy as then."""
         self.pool: object | None = None
         """The driver's connections to it."""
 
