@@ -31,9 +31,11 @@ test: lint types  ## Set up and run the checks and the tests
 
 install: $(SETUP)  ## Make .venv with fromzero and its development tools
 
-interop: $(DEMO)  ## Install the heavy packages whose tests skip without them
+interop: $(INTEROP)  ## Install the heavy packages whose tests skip without them
+
+$(INTEROP): $(DEMO) tests/interop/setup.sh
 	PYTHON=$(PYTHON) sh tests/interop/setup.sh
-	@touch $(INTEROP)
+	@touch $@
 
 fmt: $(SETUP)  ## Format the code
 	$(BIN)/ruff format .
@@ -60,7 +62,7 @@ golden: $(SETUP)  ## Rewrite the golden reports, then show what changed
 	$(BIN)/python -m tests.golden.write
 	git diff --stat -- tests/golden
 
-bench: $(DEMO)  ## Run the benchmarks (nginx and wrk for the proxy's)
+bench: $(INTEROP)  ## Run the benchmarks (nginx and wrk for the proxy's)
 	for each in decide simulate switchboard idle wake overhead; do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 check: test coverage  ## What must pass before a commit
