@@ -1,0 +1,223 @@
+"""What all connections of an activator share, and what its Switchboard says to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+from collections.abc import Callable
+from math import inf
+from random import Random
+from typing import Protocol, assert_never
+
+from prometheus_client import CollectorRegistry
+
+from activator.checks import Checks
+from activator.core.routes import Routes
+from activator.core.switchboard import Switchboard
+from activator.core.ticket import Endpoint, Expire, Reject, Release, Report, Ticket
+from activator.settings import ActivatorSettings
+from activator.telemetry import Telemetry
+from activator.upstream import Pool, Upstream
+from activator.watcher import Watcher
+from activator.wheel import Wheel
+from autoscaler.clock import Clock
+from autoscaler.core.domain import RevisionKey
+from autoscaler.core.messages import Uplink
+
+_log = logging.getLogger(__name__)
+
+
+class Request(Protocol):
+    """One request on its way, as far as the plane calls it; each ticket's owner."""
+
+    def released(self, endpoint: Endpoint) -> None:
+        """Go on to *endpoint*, having been held."""
+
+    def expired(self, reject: Reject) -> None:
+        """Be turned away, having been held."""
+
+    def connected(self, upstream: Upstream) -> bool:
+        """Take the connection that was asked for; False: it needs none any more."""
+
+    def unreachable(self, reason: str) -> None:
+        """Know that there will be no connection."""
+
+
+class Client(Protocol):
+    """A client's connection, as far as the plane calls it."""
+
+    @property
+    def active(self) -> bool:
+        """Say whether a request is under way."""
+
+    def hung_up(self) -> None:
+        """Know that the client has gone, while nothing was read of it."""
+
+    def drain(self) -> None:
+        """Serve nothing new."""
+
+    def abort(self) -> None:
+        """Break everything off."""
+
+
+class Plane:
+    """The Switchboard with everything around it; one for an activator."""
+
+    def __init__(
+        self,
+        settings: ActivatorSettings,
+        uplink: Callable[[Uplink], None],
+        registry: CollectorRegistry,
+        watcher: Watcher | None,
+        clock: Clock,
+    ) -> None:
+        now = clock()
+        self.settings = settings
+        self.clock = clock
+        self.watcher = watcher
+        self.board = Switchboard(name=settings.name, limits=settings.limits, now=now)
+        self.routes = Routes()
+        self.chance = Random(settings.seed).random
+        self.is_check = Checks()
+        self.wheel = Wheel(now)
+        self.clients: set[Client] = set()
+        self.upstreams: set[Upstream] = set()
+        self.telemetry = Telemetry(registry, self.board.gate, lambda: len(self.clients))
+        self.draining = False
+        self.changed: Callable[[], None] = _nothing
+        """Called when there may be something to probe."""
+        self._uplink = uplink
+        self._tasks: asyncio.TaskGroup | None = None
+        self._settling = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = inf
+        self._silent: dict[int, Client] = {}
+        """Clients that nothing is read of, by their file descriptors."""
+        self._hangups = select.poll()
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        """Own what has to wait by *tasks*."""
+        self._tasks = tasks
+
+    def close(self) -> None:
+        """Break off all that is left."""
+        for client in tuple(self.clients):
+            client.abort()
+        for upstream in tuple(self.upstreams):
+            upstream.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def settle(self) -> None:
+        """Do what the Switchboard said, until it says no more; keep its timer."""
+        if self._settling:
+            return
+        self._settling = True
+        board = self.board
+        try:
+            while board.stirred:
+                for effect in board.take():
+                    match effect:
+                        case Release(ticket=ticket, endpoint=endpoint):
+                            _owner(ticket).released(endpoint)
+                        case Expire(ticket=ticket, reject=reject):
+                            _owner(ticket).expired(reject)
+                        case Report(message=message):
+                            self.tell(message)
+                            self.changed()
+                        case _:
+                            assert_never(effect)
+        finally:
+            self._settling = False
+        self._arm()
+
+    def tell(self, message: Uplink) -> None:
+        """Send *message* up; who hears it must not be able to stop requests."""
+        try:
+            self._uplink(message)
+        except Exception:
+            _log.exception("failed to report revision=%s", message.key)
+
+    def dial(self, request: Request, endpoint: Endpoint) -> None:
+        """Open a connection to *endpoint* for *request*."""
+        assert self._tasks is not None, "an activator dials while it runs"
+        self._tasks.create_task(self._dial(request, endpoint))
+
+    def pool(self, endpoint: Endpoint) -> Pool:
+        """Return the connections to *endpoint*, which may have moved."""
+        pool = endpoint.pool
+        if isinstance(pool, Pool):
+            if pool.host == endpoint.host and pool.port == endpoint.port:
+                return pool
+            pool.close()
+        endpoint.pool = pool = Pool(endpoint.host, endpoint.port)
+        return pool
+
+    def lost(self, key: RevisionKey, endpoint: Endpoint) -> None:
+        """Know that *endpoint* cannot be connected to."""
+        self.board.lost(key, endpoint.replica, self.clock())
+        self.changed()
+
+    def watch(self, client: Client, fd: int) -> None:
+        """Notice when *client*, of which nothing is read now, hangs up."""
+        self._silent[fd] = client
+        self._hangups.register(fd, select.POLLRDHUP)
+
+    def unwatch(self, fd: int) -> None:
+        """Leave it to reading again."""
+        if self._silent.pop(fd, None) is not None:
+            self._hangups.unregister(fd)
+
+    def sweep(self, now: float) -> None:
+        """Look after limits of time, and who hung up."""
+        self.wheel.sweep(now)
+        if self._silent:
+            for fd, _ in self._hangups.poll(0):
+                client = self._silent.get(fd)
+                self.unwatch(fd)
+                if client is not None:
+                    client.hung_up()
+
+    async def _dial(self, request: Request, endpoint: Endpoint) -> None:
+        pool = self.pool(endpoint)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.settings.patience.connect_s):
+                _, upstream = await loop.create_connection(
+                    lambda: Upstream(self, pool), pool.host, pool.port
+                )
+        except TimeoutError:
+            request.unreachable("no answer to connecting")
+        except OSError as error:
+            request.unreachable(str(error))
+        else:
+            if not request.connected(upstream):
+                pool.give(upstream, self.clock())
+        self.settle()
+
+    def _arm(self) -> None:
+        """Keep one timer for the Switchboard: it may ring early, never late."""
+        at = self.board.wake_at
+        if at >= self._armed_for:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = at
+        delay_s = max(0.0, at - self.clock())
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._armed_for = None, inf
+        self.board.advance(self.clock())
+        self.settle()
+
+
+def _owner(ticket: Ticket) -> Request:
+    # Each ticket here was made by a request, for itself.
+    return ticket.owner  # type: ignore[return-value]
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,208 @@
+"""A client's bytes as exchanges, one at a time: never a byte past the end of a request.
+
+httptools has no way to stop at the end of a message, so it is fed no further than one
+can end: a head, and a body in chunks with its trailers, end with an empty line; another
+body after as many bytes as its length says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from activator.core.exchange import Exchange
+from activator.core.fields import Field
+from activator.core.framing import CHUNKED, Fault
+
+_EMPTY_LINE: Final = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How long what is not a body may be, in bytes."""
+
+    head: int = 64 << 10
+    """Request line and fields; so much, too, of chunk lines or trailers in a row."""
+    target: int = 16 << 10
+    """The request target: what servers behind us take is 8 to 64 KiB."""
+
+
+class RequestReader:
+    """Parse requests: `exchange` is there when a head was read, `fault` if it is bad.
+
+    After `complete` the next request waits until `next` is called.
+    """
+
+    __slots__ = (
+        "_bounds",
+        "_fields",
+        "_left",
+        "_parser",
+        "_pieces",
+        "_since",
+        "_tail",
+        "_target",
+        "complete",
+        "exchange",
+        "fault",
+    )
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.exchange: Exchange | None = None
+        self.complete = False
+        """The request was read to its end."""
+        self.fault: Fault | None = None
+        self._bounds = bounds
+        self._parser = HttpRequestParser(self)
+        self._target = b""
+        self._fields: list[Field] = []
+        self._pieces: list[bytes] = []
+        self._left = -1
+        """Bytes of body to come; -1: it is an empty line that ends what is read."""
+        self._tail = b""
+        """The last bytes read, which may begin an empty line."""
+        self._since = 0
+        """Bytes since the request began, or since the last byte of its body."""
+
+    @property
+    def begun(self) -> bool:
+        """Say whether some of a head was read, but not all."""
+        return self._since > 0 and self.exchange is None
+
+    def feed(self, data: bytes) -> bytes:
+        """Read on, to the end of one request; return what comes after it."""
+        while data and not self.complete and self.fault is None:
+            end = self._left if self._left > 0 else self._end(data)
+            if end >= len(data):
+                self._parse(data)
+                data = b""
+            else:
+                self._parse(data[:end])
+                data = data[end:]
+        pieces = self._pieces
+        if pieces:
+            exchange = self.exchange
+            if exchange is not None:
+                # What was read at once goes on as one piece, whatever its chunks were.
+                exchange.body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
+        return data
+
+    def next(self) -> None:
+        """Begin another request."""
+        self.exchange = None
+        self.complete = False
+        self._target = b""
+        self._left = -1
+        self._since = 0
+        self._fields.clear()
+
+    def close(self) -> None:
+        """Let go of the parser, which holds on to this."""
+        del self._parser
+
+    def _end(self, data: bytes) -> int:
+        """Return where the next empty line ends, which may have begun before *data*."""
+        if self._tail:
+            at = (self._tail + data[:3]).find(_EMPTY_LINE)
+            if at >= 0:
+                return at + 4 - len(self._tail)
+        at = data.find(_EMPTY_LINE)
+        return at + 4 if at >= 0 else len(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._since += len(data)
+        left = self._left
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._upgraded()
+        except HttpParserError as error:
+            self.fault = self.fault or Fault(400, _words(error))
+            return
+        if self.complete:
+            self._tail = b""
+            return
+        if left > 0:
+            self._left = left - len(data)
+            return
+        if data.endswith(_EMPTY_LINE):
+            self._tail = b""
+        else:
+            self._tail = (self._tail + data)[-3:] if len(data) < 3 else data[-3:]
+        if self._since > self._bounds.head and self.fault is None:
+            self.fault = self._too_long()
+
+    def _too_long(self) -> Fault:
+        bound = self._bounds.head
+        if self.exchange is not None:
+            return Fault(400, f"more than {bound} bytes of chunk lines or trailers")
+        if not self._fields and len(self._target) > self._bounds.target:
+            return Fault(414, f"the target is longer than {self._bounds.target} bytes")
+        return Fault(431, f"the head is longer than {bound} bytes")
+
+    def _upgraded(self) -> None:
+        """Go on after a request that asks for another protocol.
+
+        The parser holds the head for all of such a request. Where it was not for a
+        WebSocket the wish is passed over, as RFC 9110 §7.8 allows, and its body is
+        read: Java's HTTP client asks for h2c with each request, POST or not.
+        """
+        exchange = self.exchange
+        self._parser = HttpRequestParser(self)
+        if exchange is None or self.fault is not None:
+            return
+        if exchange.length != CHUNKED and exchange.length <= 0:
+            return
+        self.complete = exchange.complete = False
+        coding = b"Transfer-Encoding: chunked"
+        if exchange.length != CHUNKED:
+            coding = b"Content-Length: %d" % exchange.length
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % coding)
+
+    # What the parser calls.
+
+    def on_url(self, url: bytes) -> None:
+        if self.complete:
+            raise ValueError("the parser went past the end of a request")
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.exchange is not None:
+            self._fields.clear()
+            return
+        parser = self._parser
+        exchange = Exchange(parser.get_method(), self._target)
+        keep = parser.should_keep_alive()
+        fault = exchange.ask(self._fields, keep, parser.get_http_version)
+        self._fields.clear()
+        self.exchange = exchange
+        if len(self._target) > self._bounds.target:
+            fault = Fault(414, f"the target is longer than {self._bounds.target} bytes")
+        elif self._since > self._bounds.head:
+            fault = Fault(431, f"the head is longer than {self._bounds.head} bytes")
+        self.fault = fault
+        self._since = 0
+        if exchange.length > 0:
+            self._left = exchange.length
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces.append(body)
+        self._since = 0
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.complete = True
+            if self._fields:
+                exchange.trailers = tuple(self._fields)
+
+
+def _words(error: HttpParserError) -> str:
+    return f"malformed HTTP: {error}".rstrip(": ")

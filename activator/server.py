@@ -1,0 +1,182 @@
+"""The activator: its plane, its probes, its samples, and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from activator.core.routes import Routes
+from activator.core.ticket import Endpoint
+from activator.http1 import Http1
+from activator.plane import Plane
+from activator.probe import Prober
+from activator.settings import ActivatorSettings
+from activator.upstream import Pool
+from activator.watcher import Finished, Watcher
+from activator.wheel import GRAIN_S
+from autoscaler.clock import Clock, monotonic
+from autoscaler.core.domain import Probe, RevisionKey, Route
+from autoscaler.core.messages import Downlink, Gone, Uplink, View
+
+__all__ = ["Activator", "ActivatorSettings", "Finished", "Watcher"]
+
+_log = logging.getLogger(__name__)
+
+_SAMPLE_S: Final = 1.0
+
+
+class Activator:
+    """Serve requests, hold those that have no replica, tell the autoscaler.
+
+    *uplink* hears what it says; `down` takes what the autoscaler says. All of it is
+    called in the event loop that `run` runs in.
+    """
+
+    def __init__(
+        self,
+        settings: ActivatorSettings,
+        uplink: Callable[[Uplink], None],
+        registry: CollectorRegistry,
+        watcher: Watcher | None = None,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._watcher = watcher
+        self._plane = Plane(settings, uplink, registry, watcher, clock)
+        self._prober: Prober | None = None
+
+    @property
+    def name(self) -> str:
+        """The reporter that its samples name."""
+        return self._settings.name
+
+    @property
+    def active(self) -> int:
+        """Requests under way."""
+        return sum(client.active for client in self._plane.clients)
+
+    def down(self, message: Downlink) -> None:
+        """Take what the autoscaler says of a revision."""
+        plane, now = self._plane, self._clock()
+        board = plane.board
+        gate = board.gate(message.key)
+        before = tuple(gate.endpoints.values()) if gate is not None else ()
+        match message:
+            case View():
+                board.update(message, now)
+            case Gone():
+                board.remove(message.key, now)
+                plane.telemetry.forget(message.key)
+        gate = board.gate(message.key)
+        after = gate.endpoints.values() if gate is not None else ()
+        for endpoint in before:
+            if endpoint not in after and isinstance(endpoint.pool, Pool):
+                endpoint.pool.close()
+        plane.settle()
+        self._look()
+
+    def reroute(self, routes: tuple[Route, ...]) -> None:
+        """Route by *routes* from now on; requests that have begun go where they go."""
+        self._plane.routes = Routes(routes)
+
+    async def run(
+        self, listeners: Sequence[socket.socket], stop: asyncio.Event
+    ) -> None:
+        """Serve on *listeners*, which listen already, until *stop*; then drain."""
+        plane = self._plane
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            plane.open(tasks)
+            self._prober = Prober(self, tasks, self._clock)
+            plane.changed = self._look
+            self._look()
+            servers = [
+                await loop.create_server(lambda: Http1(plane), sock=listener)
+                for listener in listeners
+            ]
+            try:
+                await self._tend(stop)
+                for server in servers:
+                    server.close()
+                await self._drain()
+            finally:
+                for server in servers:
+                    server.close()
+                self._prober.close()
+                self._prober = None
+                plane.changed = _nothing
+                plane.close()
+
+    # What the prober asks.
+
+    def probing(self) -> Iterable[tuple[RevisionKey, Endpoint]]:
+        """Return what is to be probed."""
+        return self._plane.board.probing()
+
+    def probe(self, key: RevisionKey) -> Probe | None:
+        """Return how *key*'s replicas are probed."""
+        gate = self._plane.board.gate(key)
+        return None if gate is None else gate.probe
+
+    def connected(self, key: RevisionKey, endpoint: Endpoint) -> None:
+        """Know that a starting replica accepted its first connection."""
+        if self._watcher is not None:
+            self._watcher.connected(key)
+
+    def ready(self, key: RevisionKey, endpoint: Endpoint) -> None:
+        """Know that a replica is ready."""
+        self._plane.board.ready(key, endpoint.replica, self._clock())
+        self._plane.settle()
+
+    def _look(self) -> None:
+        if self._prober is not None:
+            self._prober.look()
+
+    async def _tend(self, stop: asyncio.Event) -> None:
+        """Look after limits, and sample each second, until *stop*."""
+        sample_at = self._clock() + _SAMPLE_S
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(GRAIN_S):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            now = self._clock()
+            self._plane.sweep(now)
+            if now >= sample_at:
+                # Not a second after a late one: samples keep their rhythm.
+                sample_at = max(sample_at + _SAMPLE_S, now)
+                self._sample(now)
+
+    def _sample(self, now: float) -> None:
+        for sample in self._plane.board.report(now):
+            self._plane.tell(sample)
+        self._plane.settle()
+
+    async def _drain(self) -> None:
+        """Let running answers end; whoever waits is told to come again."""
+        plane = self._plane
+        plane.draining = True
+        for client in tuple(plane.clients):
+            client.drain()
+        until = self._clock() + self._settings.drain_s
+        sample_at = self._clock() + _SAMPLE_S
+        while self.active and self._clock() < until:
+            await asyncio.sleep(GRAIN_S / 5)
+            now = self._clock()
+            plane.sweep(now)
+            if now >= sample_at:
+                sample_at += _SAMPLE_S
+                self._sample(now)
+        if self.active:
+            _log.warning("stopped with requests under way count=%d", self.active)
+
+
+def _nothing() -> None:
+    pass

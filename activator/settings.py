@@ -1,0 +1,47 @@
+"""What an activator is told once, when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from activator.core.switchboard import Limits
+from activator.reading import Bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long each phase of a connection may take, in seconds."""
+
+    head_s: float = 30.0
+    """From a head's first byte to its last; nginx gives 60."""
+    idle_s: float = 120.0
+    """A client's connection without a request; longer than the 60 to 90 s that load
+    balancers keep theirs, so that they close first."""
+    stall_s: float = 120.0
+    """Without a byte of body from a client, or one taken of what it is sent."""
+    connect_s: float = 5.0
+    """To a replica; the kernel repeats a lost SYN after 1 and 3 s."""
+    kept_s: float = 30.0
+    """An unused connection to a replica."""
+    linger_s: float = 2.0
+    """For a client to take an answer that came before it had sent its body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivatorSettings:
+    """Settings of one activator."""
+
+    name: str = "activator-1"
+    limits: Limits = field(default_factory=Limits)
+    domain: str = "localhost"
+    """Hosts are SERVICE-NAMESPACE.DOMAIN; said to who asks for one that is not."""
+    seed: int | None = None
+    """Makes canary and balancing draw the same each time; None: different."""
+    want_tail: bool = False
+    """Look for token counts at the end of answers."""
+    drain_s: float = 30.0
+    """Time for running answers to end when the activator stops."""
+    patience: Patience = field(default_factory=Patience)
+    bounds: Bounds = field(default_factory=Bounds)
+    ahead: int = 1 << 20
+    """Bytes of a body that are read before it is known where they go."""
