@@ -146,15 +146,10 @@ class Gate:
         return free[endpoint.place - 1] if chosen is endpoint else chosen
 
     def loads(self, now: float) -> tuple[ReplicaLoad, ...]:
-        """Return what is where: for each that is ready, or that has anything."""
-        return tuple(
-            [
-                _load(each, now)
-                for group in (self.endpoints, self.leaving)
-                for each in group.values()
-                if each.ready or each.in_flight
-            ]
-        )
+        """Return what is where: for each of the view, and what else has anything."""
+        loads = [_load(each, now) for each in self.endpoints.values()]
+        loads += [_load(each, now) for each in self.leaving.values()]
+        return tuple(loads)
 
     def patience_s(self, now: float) -> float:
         """Estimate when one more request would find a place.
@@ -175,10 +170,19 @@ class Gate:
 def _load(endpoint: Endpoint, now: float) -> ReplicaLoad:
     """Return what *endpoint* has; hundreds that stay busy each second cost nothing."""
     load, in_flight = endpoint.load, endpoint.in_flight
-    if not in_flight or load is None or load.in_flight != in_flight:
-        idle_s = 0.0 if in_flight else max(0.0, now - endpoint.used)
-        load = ReplicaLoad(replica=endpoint.replica, in_flight=in_flight, idle_s=idle_s)
-        endpoint.load = load
+    ready = endpoint.ready
+    if (
+        not in_flight
+        or load is None
+        or load.in_flight != in_flight
+        or load.ready is not ready
+    ):
+        load = endpoint.load = ReplicaLoad(
+            replica=endpoint.replica,
+            in_flight=in_flight,
+            idle_s=0.0 if in_flight else max(0.0, now - endpoint.used),
+            ready=ready,
+        )
     return load
 
 

@@ -221,6 +221,11 @@ class Fleet:
 
     def _sample(self, of: Revision, sample: Sample, now: float) -> None:
         of.heard(sample, now)
+        ready = of.replicas.probed(sample.reporter, sample.replicas)
+        if ready > 0:
+            self._ready(of, now)
+        elif ready < 0:
+            self._decide(of, now)
         if sample.version != of.version:
             self._other_view(of, sample, now)
         if of.replicas.draining:

@@ -69,6 +69,8 @@ class ReplicaLoad:
     in_flight: int
     idle_s: float
     """Seconds since it last had a request from this activator; 0 while it has one."""
+    ready: bool | None = None
+    """What `Ready` or `Lost` said: it heals one that was lost. None: not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from autoscaler.core.domain import Replica
-from autoscaler.core.messages import Address
+from autoscaler.core.messages import Address, ReplicaLoad
 from autoscaler.core.reports import Reports
 
 
@@ -165,6 +165,25 @@ class Replicas:
             member.said_by.pop("", None)
         self.count()
         return member.ready and not before
+
+    def probed(self, reporter: str, loads: Iterable[ReplicaLoad]) -> int:
+        """Take in what a sample says of all; return how many more are ready by it."""
+        changed = False
+        for load in loads:
+            member = self._members.get(load.replica)
+            if member is None or load.ready is None:
+                continue
+            if load.ready != (reporter in member.said_by):
+                changed = True
+                if load.ready:
+                    member.said_by[reporter] = None
+                else:
+                    del member.said_by[reporter]
+        if not changed:
+            return 0
+        before = self.ready
+        self.count()
+        return self.ready - before
 
     def forget(self, reporter: str) -> None:
         """Keep what a reporter that left has said, and wait for it no more."""

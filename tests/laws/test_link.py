@@ -1,5 +1,6 @@
 """A Fleet, its Shares and two Switchboards over a link that loses, repeats and delays.
 
+The Fleet may end at any time and another one take its place, which knows nothing.
 Judged from the calls and their answers alone.
 """
 
@@ -66,7 +67,8 @@ class World:
         self.slept = 0
         self.up: set[str] = set()
 
-        spec = RevisionSpec(
+        self.restarts = 0
+        self.spec = RevisionSpec(
             scaling=ScalingSpec(
                 total_value=LIMIT,
                 min_replicas=0,
@@ -80,7 +82,7 @@ class World:
         for name in self.boards:
             self.fleet.joined(name, 0.0)
             self.shares.joined(name, 0.0)
-        self.fleet.configure(KEY, spec, 0.0)
+        self.fleet.configure(KEY, self.spec, 0.0)
         # The first view is part of an activator's snapshot: it asks until it has it.
         self.shares.update(self.fleet.view(KEY), 0.0)
         for name, board in self.boards.items():
@@ -128,6 +130,15 @@ class World:
                 heapq.heappop(self.heap)[2]()
 
     # The autoscaler's side.
+
+    def restart(self) -> None:
+        """Lose all that the Fleet knew, with commands that nobody has carried out."""
+        self.restarts += 1
+        self.fleet = Fleet(budget=Budget(), now=self.now)
+        for name in self.boards:
+            self.fleet.joined(name, self.now)
+        self.fleet.configure(KEY, self.spec, self.now)
+        self.observe()
 
     def commands(self) -> None:
         for command in self.fleet.take():
@@ -246,10 +257,11 @@ class World:
         self.ends[ticket.owner[0]] += 1
 
 
+@pytest.mark.parametrize("restarts", [0, 1, 4], ids=lambda n: f"{n} restarts")
 @pytest.mark.parametrize("loss", [0.0, 0.1, 0.4], ids=lambda loss: f"{loss:.0%} lost")
 @pytest.mark.parametrize("seed", range(12))
 def test_every_request_ends_once_and_no_replica_has_more_than_its_limit(
-    seed: int, loss: float
+    seed: int, loss: float, restarts: int
 ):
     world = World(seed, loss)
     clock = 0.0
@@ -258,6 +270,8 @@ def test_every_request_ends_once_and_no_replica_has_more_than_its_limit(
         clock += world.random.choice([0.0, 0.01, 0.3, 1.0, 5.0, 60.0])
         name, service_s = world.random.choice("ab"), world.random.uniform(0.01, 3.0)
         world.at(clock, lambda n=name, s=service_s: world.arrive(n, s))
+    for _ in range(restarts):
+        world.at(world.random.uniform(0.0, clock), world.restart)
 
     world.run(clock + 300.0)
 

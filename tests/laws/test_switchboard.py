@@ -514,7 +514,8 @@ class Board(RuleBasedStateMachine):
         assert sample.requests == self.arrived[key]
         assert (sample.epoch, sample.version) == (known.view.epoch, known.view.version)
         loads = {load.replica: load for load in sample.replicas}
-        assert {r for r in known.ready if known.address(r)} <= set(loads)
+        assert {r for r, load in loads.items() if load.ready} == known.ready
+        assert set(loads) >= {a.replica for a in known.view.addresses}
         for replica, load in loads.items():
             assert load.in_flight == self.at(key, replica)
             assert load.idle_s >= 0

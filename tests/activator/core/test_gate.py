@@ -147,7 +147,7 @@ def test_a_gate_is_awake_while_somebody_is_ready_and_stays():
     assert gate(at("a", 0)).awake
 
 
-def test_loads_are_of_those_that_are_ready_or_busy():
+def test_loads_say_who_is_ready_and_who_is_busy():
     door = gate(at("a"), at("b"), at("c"))
     a, b, c = door.endpoints.values()
     a.in_flight, a.ready = 2, False
@@ -156,9 +156,10 @@ def test_loads_are_of_those_that_are_ready_or_busy():
 
     loads = {load.replica: load for load in door.loads(10.0)}
 
-    assert set(loads) == {"a", "b"}
+    assert [load.ready for load in loads.values()] == [False, True, False]
     assert (loads["a"].in_flight, loads["a"].idle_s) == (2, 0.0)
     assert (loads["b"].in_flight, loads["b"].idle_s) == (0, 7.0)
+    assert (loads["c"].in_flight, loads["c"].idle_s) == (0, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -184,3 +185,21 @@ def test_when_to_try_again_is_estimated_from_what_was_seen(changes, expected):
         setattr(door, name, value)
 
     assert door.patience_s(100.0) == expected
+
+
+def test_a_load_that_stays_the_same_is_made_once():
+    door = gate(at("a", 4))
+    a = door.endpoints["a"]
+    a.in_flight = 2
+
+    (first,), (again,) = door.loads(1.0), door.loads(2.0)
+    assert again is first
+
+    a.in_flight = 3
+    assert door.loads(3.0)[0].in_flight == 3
+    a.in_flight, a.used = 0, 3.0
+    assert [load.idle_s for now in (4.0, 5.0) for load in door.loads(now)] == [1.0, 2.0]
+    a.in_flight = 3
+    assert door.loads(6.0)[0].idle_s == 0.0
+    a.ready = False
+    assert not door.loads(7.0)[0].ready
