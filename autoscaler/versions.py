@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -111,6 +111,16 @@ def weights(
     if history.promoted.number == history.latest.number or canary is None:
         return ((history.latest, 100.0),)
     return ((history.promoted, 100.0 - canary), (history.latest, float(canary)))
+
+
+def directory_of(state_dir: Path, paths: Sequence[Path]) -> Path:
+    """Return where the versions of the documents at *paths* are remembered.
+
+    Two projects may each have a service of one name; they share no version.
+    """
+    places = sorted(os.path.abspath(each) for each in paths)
+    digest = hashlib.sha256("\0".join(places).encode(errors="surrogateescape"))
+    return state_dir / digest.hexdigest()[:16]
 
 
 def load(directory: Path) -> Memory:

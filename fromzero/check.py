@@ -38,7 +38,7 @@ def run(paths: Sequence[Path], config: Path | None = None, **flags: object) -> i
     )
     screen = console()
     documents = load(paths)
-    memory = versions.load(settings.state_dir)
+    memory = versions.load(versions.directory_of(settings.state_dir, paths))
     try:
         found = plan(documents, defaults, memory)
     except BadInput:

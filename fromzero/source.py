@@ -23,8 +23,8 @@ class Source:
         """What the last reading looked at: a change there is a reason for the next."""
         self._paths = tuple(paths)
         self._defaults = defaults
-        self._state_dir = state_dir
-        self._memory = versions.load(state_dir)
+        self._directory = versions.directory_of(state_dir, paths)
+        self._memory = versions.load(self._directory)
         self.served = self.read()
         """The plan that was last kept."""
         self._save(self.served)
@@ -42,5 +42,5 @@ class Source:
 
     def _save(self, plan: Plan) -> None:
         if plan.memory != self._memory:
-            versions.save(self._state_dir, plan.memory)
+            versions.save(self._directory, plan.memory)
             self._memory = plan.memory

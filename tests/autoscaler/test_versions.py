@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from autoscaler.backends.base import Launch
 from autoscaler.core.domain import Needs, Probe
 from autoscaler.errors import BadInput
-from autoscaler.versions import Made, Memory, advance, load, save, weights
+from autoscaler.versions import Made, Memory, advance, directory_of, load, save, weights
 
 
 def made(name: str, **launch) -> Made:
@@ -183,3 +183,11 @@ def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path):
     with pytest.raises(BadInput, match="cannot be written: .*; name another with"):
         save(tmp_path / "file", memory())
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_two_sets_of_documents_share_no_versions_and_their_order_is_none(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+
+    assert directory_of(tmp_path, [one]) != directory_of(tmp_path, [other])
+    assert directory_of(tmp_path, [one, other]) == directory_of(tmp_path, [other, one])
+    assert directory_of(tmp_path, [one]).parent == tmp_path
