@@ -103,25 +103,25 @@ def up(  # one argument for each option: that is how typer has it
     ] = LogFormat.TEXT,
 ) -> None:
     """Serve the models of these documents; those that may sleep, sleep."""
-    from fromzero.machine import Records
-    from fromzero.up import Flags, run
+    from fromzero.flags import Flags, Records, dumps
+    from fromzero.lean import become
 
-    run(
-        Flags(
-            paths=tuple(paths),
-            settings={
-                "port": port,
-                "admin_port": admin_port,
-                "memory": memory,
-                "gpus": gpus,
-                "pvc_root": pvc_root,
-                "state_dir": state_dir,
-            },
-            config=config,
-            records=Records(trace=record_trace, decisions=record_decisions),
-            log_format=log_format,
-        )
+    settings = {
+        "port": port,
+        "admin_port": admin_port,
+        "memory": memory,
+        "gpus": gpus,
+        "pvc_root": pvc_root,
+        "state_dir": state_dir,
+    }
+    said = Flags(
+        paths=tuple(paths),
+        settings={k: None if v is None else str(v) for k, v in settings.items()},
+        config=config,
+        records=Records(trace=record_trace, decisions=record_decisions),
+        log_format=log_format,
     )
+    become(dumps(said))
 
 
 @app.command()

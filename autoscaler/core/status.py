@@ -19,7 +19,7 @@ def status(of: Revision) -> Status:
         desired=of.want,
         ready=replicas.ready,
         starting=replicas.active - replicas.ready,
-        draining=replicas.draining,
+        draining=replicas.draining + replicas.leaving,
         in_flight=reports.in_flight(),
         held=reports.held(),
         mode=of.mode,
@@ -37,7 +37,8 @@ def _state(of: Revision) -> str:
         return "waiting"
     if of.backoff.reason:
         return "failing"
-    return "draining" if replicas.draining else "asleep"
+    # One that was told to stop still has its memory until it is gone.
+    return "draining" if replicas.draining or replicas.leaving else "asleep"
 
 
 def _reason(of: Revision) -> str:

@@ -10,6 +10,8 @@ from autoscaler.clock import Clock, monotonic
 from autoscaler.core.domain import RevisionKey
 from fromzero.changes import Change, Empty, Held, Scaled, Serves
 
+_WHAT, _OF = 12, 32  # Widths of columns.
+
 
 class Story:
     """Write lines that begin with the seconds since the story began."""
@@ -48,7 +50,7 @@ class Story:
 
         def add(word: str) -> None:
             if not self._open:
-                self._out.write(" " * (_WIDTH + 2))
+                self._out.write(" " * (_WHAT + _OF + 14))
                 self._open = True
             self._out.write(word.replace("\n", " "))
             self._out.flush()
@@ -74,15 +76,12 @@ class Story:
                 self.tell(f"{state}{again}", short(key), reason)
 
     def _line(self, what: str, of: str) -> str:
-        return f"{self.seconds:6.1f} s  {what:<12}  {of:<26}"
+        return f"{self.seconds:6.1f} s  {what:<{_WHAT}}  {of:<{_OF}}"
 
     def _end(self) -> None:
         if self._open:
             self._out.write("\n")
             self._open = False
-
-
-_WIDTH = 8 + 2 + 12 + 2 + 26
 
 
 def short(key: RevisionKey) -> str:

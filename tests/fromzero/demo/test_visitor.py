@@ -104,7 +104,7 @@ def test_tokens_are_heard_as_they_come_and_judged_together():
     text = event("Par") + event("is.") + "data: [DONE]\n\n"
 
     answer, visitor, seen = asked(
-        lambda visitor: visitor.chat("Capital?", "paris", 8, words.append), text
+        lambda visitor: visitor.chat("Capital?", "paris", words.append), text
     )
 
     assert words == ["Par", "is."]
@@ -115,7 +115,7 @@ def test_tokens_are_heard_as_they_come_and_judged_together():
 
 def test_a_stream_that_breaks_off_is_a_problem():
     _, visitor, _ = asked(
-        lambda visitor: visitor.chat("Capital?", "paris", 8, lambda word: None),
+        lambda visitor: visitor.chat("Capital?", "paris", lambda word: None),
         event("Paris"),
     )
 

@@ -1,0 +1,67 @@
+"""What the command line said to `up`, and how it is handed on to a process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fromzero.logs import LogFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is written down while the machine runs; None: nothing."""
+
+    trace: Path | None = None
+    """Requests, as the simulator reads them."""
+    decisions: Path | None = None
+    """Calls and answers of the Fleet, as `replay` reads them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command line said; None: nothing."""
+
+    paths: tuple[Path, ...]
+    settings: Mapping[str, str | None]
+    """By the names of docs/settings.md."""
+    config: Path | None = None
+    records: Records = field(default_factory=Records)
+    log_format: LogFormat = LogFormat.TEXT
+
+
+def dumps(flags: Flags) -> str:
+    """Return *flags* as a text that `loads` reads."""
+    records = flags.records
+    return json.dumps(
+        {
+            "paths": [str(each) for each in flags.paths],
+            "settings": dict(flags.settings),
+            "config": _text(flags.config),
+            "trace": _text(records.trace),
+            "decisions": _text(records.decisions),
+            "log_format": flags.log_format.value,
+        }
+    )
+
+
+def loads(text: str) -> Flags:
+    """Return the flags that `dumps` wrote."""
+    tree = json.loads(text)
+    return Flags(
+        paths=tuple(Path(each) for each in tree["paths"]),
+        settings=tree["settings"],
+        config=_path(tree["config"]),
+        records=Records(trace=_path(tree["trace"]), decisions=_path(tree["decisions"])),
+        log_format=LogFormat(tree["log_format"]),
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -1,0 +1,41 @@
+"""`up` in a process that has not loaded what reads the command line.
+
+Typer with its parts takes 17 MB and is needed for a moment; what waits for requests
+may take 40 in all. So the process that has read its arguments becomes this one: same
+number, same arguments, same terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+_FLAGS = "FROMZERO_FLAGS"
+
+
+def become(flags: str) -> NoReturn:
+    """Run `up` with *flags* (of `flags.dumps`) in this process, begun anew."""
+    sys.stdout.flush()
+    # -P: a yaml.py in the directory that fromzero is started in is not ours.
+    command = [sys.executable, "-P", __file__, *sys.argv[1:]]
+    os.execve(sys.executable, command, {**os.environ, _FLAGS: flags})
+
+
+def main() -> None:
+    """Take what `become` has left, and serve."""
+    from fromzero.errors import ending
+    from fromzero.flags import loads
+
+    with ending():
+        from fromzero.up import run
+
+        run(loads(os.environ.pop(_FLAGS)))
+
+
+if __name__ == "__main__":
+    if find_spec("fromzero") is None:  # It runs from its sources, not installed.
+        sys.path.append(str(Path(__file__).resolve().parent.parent))
+    main()

@@ -1,0 +1,229 @@
+"""One machine, wired: documents in, requests served, replicas as processes.
+
+`up`, the demo and the tests all build it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from prometheus_client import CollectorRegistry
+
+from activator.server import Activator
+from activator.settings import ActivatorSettings
+from activator.watcher import Finished
+from autoscaler.backends.local import LocalBackend, LocalSettings
+from autoscaler.backends.storage import StorageSettings
+from autoscaler.clock import monotonic
+from autoscaler.core.domain import RevisionKey
+from autoscaler.core.fleet import Fleet
+from autoscaler.errors import BadInput, Problem
+from autoscaler.events import Event
+from autoscaler.kserve import Plan
+from autoscaler.loop import Decider, Loop
+from autoscaler.notes import Level, Note
+from autoscaler.recording import RecordedFleet
+from autoscaler.telemetry import Telemetry
+from fromzero.admin import Admin
+from fromzero.changes import Change, Changes, Scaled
+from fromzero.config import Settings
+from fromzero.doors import Doors
+from fromzero.flags import Records
+from fromzero.rollover import Rollover
+from fromzero.source import Source
+from fromzero.trace import Trace
+from fromzero.watch import watch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Records that are being written."""
+
+    trace: Trace | None = None
+    decisions: IO[str] | None = None
+
+
+@contextmanager
+def recording(records: Records) -> Iterator[Files]:
+    """Open what is to be written; raise BadInput if that cannot be."""
+    with ExitStack() as stack:
+        trace = decisions = None
+        if records.trace is not None:
+            with _said("record-trace", records.trace):
+                trace = stack.enter_context(Trace(records.trace, monotonic()))
+        if records.decisions is not None:
+            with _said("record-decisions", records.decisions):
+                # Line by line: the last call before a crash is the one to have.
+                file = records.decisions.open("w", encoding="utf-8", buffering=1)
+                decisions = stack.enter_context(file)
+        yield Files(trace=trace, decisions=decisions)
+
+
+@contextmanager
+def _said(flag: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        rule = f"cannot be written: {error.strerror}"
+        problem = Problem(field=f"--{flag}", value=str(path), rule=rule)
+        raise BadInput([problem]) from error
+
+
+def logged(change: Change) -> None:
+    """Write *change* as a log line."""
+    # The loop has logged a command to scale with all that it says.
+    if not isinstance(change, Scaled):
+        _log.info("%s", change)
+
+
+class Machine:
+    """Everything that serves a source's documents; made inside an event loop."""
+
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        environ: Mapping[str, str],
+        files: Files = Files(),
+        tell: Callable[[Change], None] = logged,
+    ) -> None:
+        self._source = source
+        self._trace = files.trace
+        self._registry = CollectorRegistry()
+        self._telemetry = Telemetry(self._registry)
+        self.loop = Loop(_fleet(settings, files), self._telemetry)
+        self.reload = asyncio.Event()
+        """Set it to have the documents read again."""
+        self._telemetry.watch(self.loop.statuses)
+        self._backend = LocalBackend(self.loop, _local(settings, environ))
+        self.loop.attach(self._backend)
+        self._activator = Activator(
+            ActivatorSettings(
+                limits=settings.limits,
+                domain=settings.domain,
+                seed=settings.seed,
+                want_tail=files.trace is not None,
+                drain_s=settings.drain_s,
+            ),
+            self.loop.hear,
+            self._registry,
+            self,
+        )
+        self._rollover = Rollover(
+            self.loop, self._activator.reroute, settings.patience_s
+        )
+        self.loop.listen(Changes(self.loop.status, tell).saw)
+
+    async def run(self, doors: Doors, stop: asyncio.Event) -> None:
+        """Serve until *stop* is set, then drain and stop all replicas with grace.
+
+        Cancelled: nothing is waited for.
+        """
+        plan = self._source.served
+        _say(plan.notes)
+        self.loop.listen(self._saw)
+        admin = Admin(
+            loop=self.loop,
+            registry=self._registry,
+            ready=lambda: "it is being stopped" if stop.is_set() else "",
+            logs=self._backend.logs,
+        )
+        async with self._backend:
+            try:
+                self._apply(plan)
+                self.loop.join(self._activator.name, self._activator.down)
+                async with asyncio.TaskGroup() as group:
+                    others = [
+                        group.create_task(admin.run(doors.admin)),
+                        group.create_task(
+                            watch(lambda: self._source.files, self._reread, self.reload)
+                        ),
+                    ]
+                    _log.info(
+                        "serving address=%s admin=%s revisions=%d",
+                        doors.activator, doors.administration, len(plan.wanted),
+                    )  # fmt: skip
+                    await self._activator.run([doors.data], stop)
+                    for each in others:
+                        each.cancel()
+            finally:
+                # What ends from here on is no failure that anybody should act upon.
+                self.loop.close()
+
+    def connected(self, key: RevisionKey) -> None:
+        """Measure a cold start: a replica's port is open."""
+        self._telemetry.connected(key)
+
+    def answered(self, key: RevisionKey, at: float) -> None:
+        """Measure a cold start: the first byte went out."""
+        self._telemetry.answered(key, at)
+
+    def finished(self, request: Finished) -> None:
+        """Record a request."""
+        if self._trace is not None:
+            began = request.dispatched
+            self._trace.add(
+                request.service,
+                arrived=request.arrived,
+                service_s=None if began is None else request.ended - began,
+                tokens=request.tokens,
+            )
+
+    async def _reread(self) -> None:
+        """Make the documents of now true; bad ones change nothing and say why."""
+        try:
+            # In a thread: a hundred files take a while, and requests go on.
+            plan = await asyncio.to_thread(self._source.read)
+            before = self._source.served
+            if (plan.wanted, plan.routes) == (before.wanted, before.routes):
+                self._telemetry.reloaded("unchanged")
+                return
+            self._source.keep(plan)
+        except BadInput as error:
+            for problem in error.problems:
+                _log.error('documents refused problem="%s"', problem)
+            self._telemetry.reloaded("refused")
+            return
+        except Exception:
+            _log.exception("documents refused")
+            self._telemetry.reloaded("refused")
+            return
+        _say(plan.notes)
+        self._apply(plan)
+        self._telemetry.reloaded("applied")
+        _log.info("documents applied revisions=%d", len(plan.wanted))
+
+    def _apply(self, plan: Plan) -> None:
+        self._rollover.apply(plan.wanted, plan.routes, monotonic())
+
+    def _saw(self, event: Event) -> None:
+        self._rollover.saw(event, monotonic())
+
+
+def _fleet(settings: Settings, files: Files) -> Decider:
+    now = monotonic()
+    if files.decisions is None:
+        return Fleet(budget=settings.budget, now=now)
+    return RecordedFleet(files.decisions, budget=settings.budget, now=now)
+
+
+def _local(settings: Settings, environ: Mapping[str, str]) -> LocalSettings:
+    storage = StorageSettings(
+        cache=settings.cache_dir, environ=environ, volumes=settings.pvc_root
+    )
+    return LocalSettings(environ=environ, storage=storage, gpus=settings.gpus)
+
+
+def _say(notes: tuple[Note, ...]) -> None:
+    for each in notes:
+        level = logging.INFO if each.level is Level.NOTE else logging.WARNING
+        of = f"{each.service}: " if each.service else ""
+        _log.log(level, "%s%s", of, each)

@@ -1,0 +1,75 @@
+"""`fromzero up`: serve until told to stop; a table on a terminal, else log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import uvloop
+
+from fromzero import config, doors, logs
+from fromzero.doors import Doors
+from fromzero.flags import Flags
+from fromzero.logs import LogFormat
+from fromzero.machine import Machine, recording
+from fromzero.source import Source
+
+_log = logging.getLogger(__name__)
+
+
+def run(flags: Flags) -> None:
+    """Serve; raise BadInput with all problems before anything is started."""
+    table = sys.stdout.isatty() and flags.log_format is LogFormat.TEXT
+    logs.begin(flags.log_format, quiet=table)
+    settings = config.resolve(flags.settings, os.environ, flags.config)
+    with doors.opened(settings) as opened, recording(flags.records) as files:
+        defaults = settings.defaults(opened.activator, os.environ.get("PATH", ""))
+        source = Source(flags.paths, defaults, settings.state_dir)
+
+        async def serve() -> None:
+            machine = Machine(source, settings, os.environ, files)
+            await _until_told(machine, opened, table=table)
+
+        # The second signal is one not to wait for anything: all has been killed.
+        with (
+            suppress(asyncio.CancelledError),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(serve())
+
+
+async def _until_told(machine: Machine, opened: Doors, *, table: bool) -> None:
+    """Run *machine* until SIGTERM or SIGINT; the second of them hurries."""
+    stop = asyncio.Event()
+    serving = asyncio.current_task()
+
+    def told() -> None:
+        if stop.is_set() and serving is not None:
+            _log.info("stopping at once")
+            serving.cancel()
+        else:
+            _log.info("stopping: a second signal does not wait for what runs")
+            stop.set()
+
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, told)
+    loop.add_signal_handler(signal.SIGHUP, machine.reload.set)
+    if not table:
+        await machine.run(opened, stop)
+        return
+    from fromzero.live import show
+    from fromzero.show import console
+
+    screen = console()
+    screen.print(f"serving on {opened.activator}, admin port {opened.administration}")
+    async with asyncio.TaskGroup() as group:
+        shown = group.create_task(show(machine.loop.statuses, screen))
+        try:
+            await machine.run(opened, stop)
+        finally:
+            shown.cancel()
