@@ -28,7 +28,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        what = f"{self.field} = {self.value}," if self.value else self.field
+        named = self.field and self.value
+        what = f"{self.field} = {self.value}," if named else self.field
         if what.endswith(",") or not what or self.rule.startswith(("is ", "must ")):
             said = f"{what} {self.rule}".strip()
         else:

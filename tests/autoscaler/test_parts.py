@@ -149,7 +149,7 @@ def test_mlservers_label_is_there_as_kserve_puts_it(tmp_path):
 def test_a_container_without_a_command_is_a_problem_of_this_machine(tmp_path):
     found = planned(tmp_path, service({"containers": [{"image": "mine"}]}))
 
-    assert [each.rule for each in found.problems][0].startswith(
+    assert next(each.rule for each in found.problems).startswith(
         "spec.predictor.containers[0] has no command in its container, and images do "
         "not run here"
     )

@@ -176,11 +176,11 @@ def test_a_file_of_another_format_is_not_guessed_at(tmp_path):
 
 def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path):
     (tmp_path / "versions.json").mkdir()
-    with pytest.raises(BadInput, match="versions.json: cannot be read"):
+    with pytest.raises(BadInput, match=r"versions\.json: cannot be read"):
         load(tmp_path)
 
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="cannot be written: .*; name another with"):
+    with pytest.raises(BadInput, match=r"cannot be written: .*; name another with"):
         save(tmp_path / "file", memory())
     assert (tmp_path / "file").read_text() == ""
 
