@@ -122,6 +122,32 @@ async def asleep(scene: Scene, key) -> None:
     await scene.until(done)
 
 
+def test_a_rollover_under_load_loses_no_request(tmp_path):
+    async def play():
+        scene = Scene(tmp_path)
+        scene.write(document(containerConcurrency=2, maxReplicas=2))
+        answers: list[tuple[int, str]] = []
+
+        async def asking() -> None:
+            while answers[-1:] != [(200, "2")]:
+                status, body = await scene.ask()
+                answers.append((status, body.get("version", "")))
+
+        async with scene.serving(), asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(asking())
+            await scene.until(lambda: len(answers) > 50)
+            scene.write(
+                document("echo", "--version=2", containerConcurrency=2, maxReplicas=2)
+            )
+            scene.machine.reload.set()
+
+        assert {status for status, _ in answers} == {200}
+        assert [version for _, version in answers].count("1") > 50
+
+    played(play)
+
+
 def test_a_transformer_wakes_with_its_predictor_and_reaches_it(tmp_path):
     async def play():
         scene = Scene(tmp_path)

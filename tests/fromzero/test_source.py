@@ -93,5 +93,5 @@ def test_versions_are_remembered_across_restarts(documents, tmp_path):
 def test_a_state_directory_that_is_none_is_said(documents, tmp_path):
     (tmp_path / "state").write_text("a file")
 
-    with pytest.raises(BadInput, match=r"state/versions\.json: cannot be read"):
+    with pytest.raises(BadInput, match=r"versions\.json: cannot be read"):
         source(documents, tmp_path)
