@@ -305,6 +305,13 @@ class Fleet:
         self._apply(of, now)
         self._touch(of)
         replicas = of.replicas
+        if (
+            replicas.ready
+            and now - of.told_at >= _AGAIN_S
+            and of.reports.silent(self._reporters, now)
+        ):
+            # Who knows of no replica reports nothing: it has lost the view.
+            self._tell_again(of, now)
         if of.asleep and not replicas.target:
             due = inf
         else:

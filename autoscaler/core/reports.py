@@ -109,6 +109,14 @@ class Reports:
                 return False
         return True
 
+    def silent(self, reporters: Iterable[str], now: float) -> bool:
+        """Say whether one of *reporters* should have reported by now and has not."""
+        for name in reporters:
+            report = self._by.get(name)
+            if report is None or report.due < now:
+                return True
+        return False
+
     def idle(self, reporters: Iterable[str], now: float) -> bool:
         """Say whether all *reporters* said just now that they have no request."""
         for name in reporters:

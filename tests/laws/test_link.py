@@ -259,7 +259,8 @@ class World:
 
 @pytest.mark.parametrize("restarts", [0, 1, 4], ids=lambda n: f"{n} restarts")
 @pytest.mark.parametrize("loss", [0.0, 0.1, 0.4], ids=lambda loss: f"{loss:.0%} lost")
-@pytest.mark.parametrize("seed", range(12))
+# 131 and 183: an activator that lost the view of a replica has nothing to report.
+@pytest.mark.parametrize("seed", [*range(12), 131, 183])
 def test_every_request_ends_once_and_no_replica_has_more_than_its_limit(
     seed: int, loss: float, restarts: int
 ):

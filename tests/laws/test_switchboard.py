@@ -408,6 +408,12 @@ class Board(RuleBasedStateMachine):
             else None,
         )
         known = self.known.setdefault(key, Known(view))
+        # One that the old view had not is forgotten once it has nothing in flight.
+        known.objects = {
+            replica: each
+            for replica, each in known.objects.items()
+            if known.address(replica) or self.at(key, replica)
+        }
         moved = {
             a.replica
             for a in known.view.addresses
@@ -419,11 +425,6 @@ class Board(RuleBasedStateMachine):
         known.view = view
         known.ready &= {a.replica for a in view.addresses} - moved
         known.drained &= {a.replica for a in view.addresses if a.draining}
-        known.objects = {
-            replica: each
-            for replica, each in known.objects.items()
-            if known.address(replica) or self.at(key, replica)
-        }
 
         self.board.update(view, self.now)
 
