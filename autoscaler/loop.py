@@ -252,6 +252,8 @@ class Loop:
 
     def _keep(self, key: RevisionKey, what: Decided | Scale | StartFailure) -> None:
         kept = self._moments.setdefault(key, deque(maxlen=_KEPT))
+        if kept and _alike(kept[-1].what, what):
+            kept.pop()  # The newest of those that say the same is enough.
         kept.append(Moment(at=wall(), what=what))
 
     def _guarded(
@@ -284,3 +286,11 @@ class Loop:
             self._timer.cancel()
             self._armed_for = now + _AGAIN_S
             self._timer = asyncio.get_running_loop().call_later(_AGAIN_S, self._ring)
+
+
+def _alike(one: Decided | Scale | StartFailure, other: object) -> bool:
+    return (
+        isinstance(one, Decided)
+        and isinstance(other, Decided)
+        and (one.replicas, one.reason) == (other.replicas, other.reason)
+    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from activator.server import Activator
 from activator.settings import ActivatorSettings
@@ -97,6 +97,8 @@ class Machine:
     ) -> None:
         self._source = source
         self._trace = files.trace
+        # A second series for each counter, which nobody reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._registry = CollectorRegistry()
         self._telemetry = Telemetry(self._registry)
         self.loop = Loop(_fleet(settings, files), self._telemetry)

@@ -58,7 +58,9 @@ def run(seconds: float) -> int:
     for each in dict.fromkeys(problems):
         story.tell("wrong", "", each)
     if not problems:
-        story.tell("done", "", "nothing was lost, and no process is left")
+        story.tell(
+            "done", "", "every answer was right, nothing was lost, no process is left"
+        )
     return 1 if problems else 0
 
 

@@ -288,6 +288,25 @@ def test_the_last_decisions_of_each_revision_are_kept_and_no_more():
     assert loop.moments(LLM) == ()
 
 
+def test_decisions_that_say_the_same_are_kept_once_the_newest():
+    loop, fleet, _ = made()
+    first, second, third = (
+        Decided(
+            key=IRIS,
+            seen=Observation(stable=load, panic=1, ready=1),
+            decision=Decision(desired=1, mode=Mode.STABLE, reason="busy"),
+            replicas=replicas,
+            reason="busy",
+        )
+        for load, replicas in ((1, 1), (2, 1), (2, 2))
+    )
+    fleet.answers = [[first, second, third]]
+
+    loop.order(IRIS, Order.WAKE)
+
+    assert [each.what for each in loop.moments(IRIS)] == [second, third]
+
+
 def test_the_timer_rings_when_the_fleet_wishes():
     async def scene():
         async with asyncio.timeout(10):
