@@ -54,6 +54,8 @@ def tokens_of(tail: bytes) -> Tokens:
     >>> tokens_of(b'{"predictions": [1]}')
     (None, None)
     """
+    if not tail:
+        return None, None
     ends = [found.end() for found in _USAGE.finditer(tail)]
     if not ends:
         return None, None

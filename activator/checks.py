@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from activator.core.exchange import Exchange
@@ -23,11 +24,13 @@ _PATHS: Final = re.compile(
 """What health checks, V1, V2 and OpenAI clients ask before, or instead of, work."""
 
 _ASKING: Final = frozenset({b"GET", b"HEAD"})
+# Those that check ask the same all the time; who invents names gains nothing.
 _REMEMBERED: Final = 1024
+_LONGEST: Final = 256
 
 
 class Checks:
-    """Recognise checks; the answer for each User-Agent is remembered.
+    """Recognise checks, and remember what was one.
 
     >>> check = Checks()
     >>> exchange = Exchange(b"GET", b"/v2/health/ready?verbose")
@@ -37,17 +40,31 @@ class Checks:
 
     def __init__(self) -> None:
         self._agents: dict[bytes, bool] = {}
+        self._paths: dict[bytes, bool] = {}
 
     def __call__(self, exchange: Exchange, path: bytes) -> bool:
         """Say whether *exchange* is a check; *path* is what its model is asked."""
         if exchange.method not in _ASKING:
             return False
-        if _PATHS.fullmatch(path.partition(b"?")[0]):
-            return True
-        agent = exchange.agent
-        known = self._agents.get(agent)
-        if known is None:
-            known = _AGENTS.search(agent) is not None
-            if len(self._agents) < _REMEMBERED:
-                self._agents[agent] = known
-        return known
+        return _remembered(self._paths, path, _is_path) or _remembered(
+            self._agents, exchange.agent, _is_agent
+        )
+
+
+def _remembered(
+    known: dict[bytes, bool], what: bytes, decide: Callable[[bytes], bool]
+) -> bool:
+    said = known.get(what)
+    if said is None:
+        said = decide(what)
+        if len(known) < _REMEMBERED and len(what) <= _LONGEST:
+            known[what] = said
+    return said
+
+
+def _is_path(path: bytes) -> bool:
+    return _PATHS.fullmatch(path.partition(b"?")[0]) is not None
+
+
+def _is_agent(agent: bytes) -> bool:
+    return _AGENTS.search(agent) is not None

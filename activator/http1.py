@@ -23,24 +23,10 @@ class Http1(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
-        "_ahead",
-        "_closing",
-        "_fd",
-        "_partial",
-        "_passage",
-        "_paused",
-        "_plane",
-        "_pumping",
-        "_reader",
-        "_since",
-        "_stalled",
-        "_transport",
-        "_tunnel",
-        "heard",
-        "peer",
-        "spoke",
-        "write",
-    )
+        "_ahead", "_closing", "_fd", "_partial", "_passage", "_paused", "_plane",
+        "_pumping", "_reader", "_since", "_stalled", "_transport", "_tunnel",
+        "heard", "peer", "spoke", "write",
+    )  # fmt: skip
 
     _transport: asyncio.Transport
     write: Callable[[bytes], None]
@@ -139,7 +125,7 @@ class Http1(asyncio.Protocol):
         """Go on to the next request, or close."""
         self._passage = None
         self._since = now
-        if not stays or self._plane.draining:
+        if not (stays and self._reader.complete) or self._plane.draining:
             self._shut(now)
             return
         self._reader.next()

@@ -8,17 +8,19 @@ import select
 from collections.abc import Callable
 from math import inf
 from random import Random
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from prometheus_client import CollectorRegistry
 
 from activator.checks import Checks
 from activator.core.routes import Routes
 from activator.core.switchboard import Switchboard
-from activator.core.ticket import Endpoint, Expire, Reject, Release, Report, Ticket
+from activator.core.ticket import Endpoint, Expire, Release, Report, Ticket
+from activator.pool import Pool
 from activator.settings import ActivatorSettings
+from activator.sides import Client, Request
 from activator.telemetry import Telemetry
-from activator.upstream import Pool, Upstream
+from activator.upstream import Upstream
 from activator.watcher import Watcher
 from activator.wheel import Wheel
 from autoscaler.clock import Clock
@@ -26,39 +28,6 @@ from autoscaler.core.domain import RevisionKey
 from autoscaler.core.messages import Uplink
 
 _log = logging.getLogger(__name__)
-
-
-class Request(Protocol):
-    """One request on its way, as far as the plane calls it; each ticket's owner."""
-
-    def released(self, endpoint: Endpoint) -> None:
-        """Go on to *endpoint*, having been held."""
-
-    def expired(self, reject: Reject) -> None:
-        """Be turned away, having been held."""
-
-    def connected(self, upstream: Upstream) -> bool:
-        """Take the connection that was asked for; False: it needs none any more."""
-
-    def unreachable(self, reason: str) -> None:
-        """Know that there will be no connection."""
-
-
-class Client(Protocol):
-    """A client's connection, as far as the plane calls it."""
-
-    @property
-    def active(self) -> bool:
-        """Say whether a request is under way."""
-
-    def hung_up(self) -> None:
-        """Know that the client has gone, while nothing was read of it."""
-
-    def drain(self) -> None:
-        """Serve nothing new."""
-
-    def abort(self) -> None:
-        """Break everything off."""
 
 
 class Plane:
@@ -145,15 +114,18 @@ class Plane:
         assert self._tasks is not None, "an activator dials while it runs"
         self._tasks.create_task(self._dial(request, endpoint))
 
-    def pool(self, endpoint: Endpoint) -> Pool:
-        """Return the connections to *endpoint*, which may have moved."""
+    def pool(self, endpoint: Endpoint) -> Pool[Upstream]:
+        """Return the connections to *endpoint*."""
         pool = endpoint.pool
-        if isinstance(pool, Pool):
-            if pool.host == endpoint.host and pool.port == endpoint.port:
-                return pool
-            pool.close()
-        endpoint.pool = pool = Pool(endpoint.host, endpoint.port)
+        if not isinstance(pool, Pool):
+            endpoint.pool = pool = Pool(endpoint.host, endpoint.port)
         return pool
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Close the unused connections to *endpoint*, which has gone or moved."""
+        pool, endpoint.pool = endpoint.pool, None
+        if isinstance(pool, Pool):
+            pool.close()
 
     def lost(self, key: RevisionKey, endpoint: Endpoint) -> None:
         """Know that *endpoint* cannot be connected to."""

@@ -36,9 +36,10 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_bounds",
         "_fields",
         "_left",
+        "_longest",
+        "_longest_target",
         "_parser",
         "_pieces",
         "_since",
@@ -54,7 +55,8 @@ class RequestReader:
         self.complete = False
         """The request was read to its end."""
         self.fault: Fault | None = None
-        self._bounds = bounds
+        self._longest = bounds.head
+        self._longest_target = bounds.target
         self._parser = HttpRequestParser(self)
         self._target = b""
         self._fields: list[Field] = []
@@ -74,13 +76,33 @@ class RequestReader:
     def feed(self, data: bytes) -> bytes:
         """Read on, to the end of one request; return what comes after it."""
         while data and not self.complete and self.fault is None:
-            end = self._left if self._left > 0 else self._end(data)
-            if end >= len(data):
-                self._parse(data)
-                data = b""
+            left = self._left
+            if left > 0:
+                end = left
+            elif self._tail:
+                end = self._end(data)
             else:
-                self._parse(data[:end])
-                data = data[end:]
+                end = data.find(_EMPTY_LINE) + 4
+                if end < 4:
+                    end = len(data)
+            rest = b""
+            if end < len(data):
+                data, rest = data[:end], data[end:]
+            self._since += len(data)
+            try:
+                self._parser.feed_data(data)
+            except HttpParserUpgrade:
+                self._upgraded()
+            except HttpParserError as error:
+                self._spoil(400, _words(error))
+                break
+            if self.complete:
+                self._tail = b""
+            elif left > 0:
+                self._left = left - len(data)
+            else:
+                self._go_on(data)
+            data = rest
         pieces = self._pieces
         if pieces:
             exchange = self.exchange
@@ -104,44 +126,35 @@ class RequestReader:
         del self._parser
 
     def _end(self, data: bytes) -> int:
-        """Return where the next empty line ends, which may have begun before *data*."""
-        if self._tail:
-            at = (self._tail + data[:3]).find(_EMPTY_LINE)
-            if at >= 0:
-                return at + 4 - len(self._tail)
+        """Return where an empty line ends that may have begun before *data*."""
+        at = (self._tail + data[:3]).find(_EMPTY_LINE)
+        if at >= 0:
+            return at + 4 - len(self._tail)
         at = data.find(_EMPTY_LINE)
         return at + 4 if at >= 0 else len(data)
 
-    def _parse(self, data: bytes) -> None:
-        self._since += len(data)
-        left = self._left
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            self._upgraded()
-        except HttpParserError as error:
-            self.fault = self.fault or Fault(400, _words(error))
-            return
-        if self.complete:
-            self._tail = b""
-            return
-        if left > 0:
-            self._left = left - len(data)
-            return
+    def _go_on(self, data: bytes) -> None:
+        """Know that *data* did not end what an empty line ends."""
         if data.endswith(_EMPTY_LINE):
             self._tail = b""
         else:
             self._tail = (self._tail + data)[-3:] if len(data) < 3 else data[-3:]
-        if self._since > self._bounds.head and self.fault is None:
-            self.fault = self._too_long()
+        if self._since > self._longest:
+            self._too_long()
 
-    def _too_long(self) -> Fault:
-        bound = self._bounds.head
+    def _too_long(self) -> None:
+        bound = self._longest
         if self.exchange is not None:
-            return Fault(400, f"more than {bound} bytes of chunk lines or trailers")
-        if not self._fields and len(self._target) > self._bounds.target:
-            return Fault(414, f"the target is longer than {self._bounds.target} bytes")
-        return Fault(431, f"the head is longer than {bound} bytes")
+            self._spoil(400, f"more than {bound} bytes of chunk lines or trailers")
+        elif not self._fields and len(self._target) > self._longest_target:
+            self._spoil(414, f"the target is longer than {self._longest_target} bytes")
+        else:
+            self._spoil(431, f"the head is longer than {bound} bytes")
+
+    def _spoil(self, status: int, reason: str) -> None:
+        """Read no more; what was found first counts."""
+        if self.fault is None:
+            self.fault = Fault(status, reason)
 
     def _upgraded(self) -> None:
         """Go on after a request that asks for another protocol.
@@ -166,7 +179,7 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         if self.complete:
-            raise ValueError("the parser went past the end of a request")
+            self._spoil(400, "there is more in a request than it says")
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -174,19 +187,18 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         if self.exchange is not None:
-            self._fields.clear()
+            self._fields.clear()  # Those of a head that `_upgraded` wrote.
             return
         parser = self._parser
         exchange = Exchange(parser.get_method(), self._target)
         keep = parser.should_keep_alive()
-        fault = exchange.ask(self._fields, keep, parser.get_http_version)
+        self.fault = exchange.ask(self._fields, keep, parser.get_http_version)
         self._fields.clear()
+        if self._since > self._longest or len(self._target) > self._longest_target:
+            self.fault = None
+            self._fields.clear()
+            self._too_long()
         self.exchange = exchange
-        if len(self._target) > self._bounds.target:
-            fault = Fault(414, f"the target is longer than {self._bounds.target} bytes")
-        elif self._since > self._bounds.head:
-            fault = Fault(431, f"the head is longer than {self._bounds.head} bytes")
-        self.fault = fault
         self._since = 0
         if exchange.length > 0:
             self._left = exchange.length

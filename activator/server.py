@@ -16,7 +16,6 @@ from activator.http1 import Http1
 from activator.plane import Plane
 from activator.probe import Prober
 from activator.settings import ActivatorSettings
-from activator.upstream import Pool
 from activator.watcher import Finished, Watcher
 from activator.wheel import GRAIN_S
 from autoscaler.clock import Clock, monotonic
@@ -66,7 +65,8 @@ class Activator:
         plane, now = self._plane, self._clock()
         board = plane.board
         gate = board.gate(message.key)
-        before = tuple(gate.endpoints.values()) if gate is not None else ()
+        endpoints = () if gate is None else gate.endpoints.values()
+        before = [(each, each.host, each.port) for each in endpoints]
         match message:
             case View():
                 board.update(message, now)
@@ -74,10 +74,11 @@ class Activator:
                 board.remove(message.key, now)
                 plane.telemetry.forget(message.key)
         gate = board.gate(message.key)
-        after = gate.endpoints.values() if gate is not None else ()
-        for endpoint in before:
-            if endpoint not in after and isinstance(endpoint.pool, Pool):
-                endpoint.pool.close()
+        stays = {} if gate is None else gate.endpoints
+        for endpoint, host, port in before:
+            moved = (endpoint.host, endpoint.port) != (host, port)
+            if moved or stays.get(endpoint.replica) is not endpoint:
+                plane.forget(endpoint)
         plane.settle()
         self._look()
 

@@ -19,47 +19,16 @@ from activator.bodies import TAIL
 from activator.core.exchange import Exchange
 from activator.core.fields import Field
 from activator.core.framing import UNTIL_CLOSE, Fault
+from activator.pool import Pool
 from activator.settings import ActivatorSettings
+from activator.sides import Side
 from activator.wheel import Wheel
 from autoscaler.clock import Clock
 
 _log = logging.getLogger(__name__)
 
-_KEPT: Final = 256
-"""Unused connections to one replica; as many as it may well need at once."""
-_FRESH_S: Final = 1.0
-"""A request that must not be sent twice goes on no connection unused for longer:
-uvicorn closes its own after 5 s, and nothing would say whether the request arrived."""
 _TOGETHER: Final = 64 << 10
 """Up to here copying head and body into one is cheaper than a second write."""
-
-
-class Side(Protocol):
-    """The client's side of an exchange."""
-
-    path: bytes
-    peer: bytes
-
-    def answering(self) -> bytes:
-        """Know that the answer's head is here; return lines of our own for it."""
-
-    def send(self, data: bytes) -> None:
-        """Write *data* to the client."""
-
-    def answered(self) -> None:
-        """Know that the answer was sent to its end."""
-
-    def switched(self) -> None:
-        """Know that both sides speak WebSocket from now on."""
-
-    def broken(self, reason: str, *, heard: bool, stale: bool) -> None:
-        """Know that there will be no more of an answer."""
-
-    def hold(self) -> None:
-        """Read no more of the request: the replica does not take it."""
-
-    def resume(self) -> None:
-        """Read on."""
 
 
 class Shared(Protocol):
@@ -71,88 +40,20 @@ class Shared(Protocol):
     upstreams: set[Upstream]
 
 
-class Pool:
-    """Unused connections to one endpoint, the last used first."""
-
-    __slots__ = ("_closed", "_fleeting", "_idle", "host", "port")
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
-        self._idle: list[Upstream] = []
-        self._closed = False
-        self._fleeting = False
-        """The replica closes connections soon after an answer, and unannounced."""
-
-    def take(self, now: float, *, careful: bool) -> Upstream | None:
-        """Return a connection; *careful*: what goes on it must not be sent twice."""
-        idle = self._idle
-        while idle:
-            upstream = idle.pop()
-            if not careful or (not self._fleeting and upstream.is_fresh(now)):
-                return upstream
-            upstream.close()
-        return None
-
-    def give(self, upstream: Upstream, now: float) -> None:
-        """Keep a connection that is good for another exchange."""
-        upstream.since = now
-        if self._closed or len(self._idle) >= _KEPT:
-            upstream.close()
-        else:
-            self._idle.append(upstream)
-
-    def drop(self, upstream: Upstream) -> bool:
-        """Forget a connection; say whether it was here."""
-        if upstream not in self._idle:
-            return False
-        self._idle.remove(upstream)
-        return True
-
-    def lost(self, upstream: Upstream, now: float) -> None:
-        """Know that the replica closed a connection."""
-        if self.drop(upstream) and now - upstream.since < _FRESH_S:
-            self._fleeting = True
-
-    def close(self) -> None:
-        """Keep none from now on."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
-
-
 class Upstream(asyncio.Protocol):
     """One connection to a replica."""
 
     __slots__ = (
-        "_client",
-        "_done",
-        "_exchange",
-        "_fault",
-        "_fields",
-        "_out",
-        "_parser",
-        "_paused",
-        "_pieces",
-        "_plane",
-        "_poll",
-        "_pool",
-        "_silent",
-        "_surplus",
-        "_trailers",
-        "_transport",
-        "_tunnel",
-        "_used",
-        "heard",
-        "since",
-        "spoke",
-        "tail",
-    )
+        "_client", "_done", "_exchange", "_fault", "_fields", "_out", "_parser",
+        "_paused", "_pieces", "_plane", "_poll", "_pool", "_silent", "_surplus",
+        "_trailers", "_transport", "_tunnel", "_used",
+        "heard", "since", "spoke", "tail",
+    )  # fmt: skip
 
     _transport: asyncio.Transport
     _exchange: Exchange
 
-    def __init__(self, plane: Shared, pool: Pool) -> None:
+    def __init__(self, plane: Shared, pool: Pool[Upstream]) -> None:
         self.spoke = 0
         self.since = 0.0
         """When it was last given back."""
@@ -183,14 +84,14 @@ class Upstream(asyncio.Protocol):
 
     # What the client's side asks.
 
-    def begin(self, client: Side, exchange: Exchange) -> None:
+    def begin(self, side: Side, exchange: Exchange) -> None:
         """Send a request, as far as it is here."""
-        self._client = client
+        self._client = side
         self._exchange = exchange
         self.heard = self._done = False
         self._silent = 0
         self.tail = b""
-        head = exchange.request_head(client.path, client.peer)
+        head = exchange.request_head(side.path, side.peer)
         body = exchange.upload()
         if len(body) <= _TOGETHER:
             self._transport.write(head + body)
@@ -219,19 +120,13 @@ class Upstream(asyncio.Protocol):
         self._client = None
         self._transport.abort()
 
-    def is_fresh(self, now: float) -> bool:
-        """Say whether the replica can be trusted to have it still open.
-
-        That it was closed may be in the kernel already, and not read yet: a system
-        call of 0.5 µs tells.
-        """
-        if now - self.since > _FRESH_S:
-            return False
+    def is_silent(self) -> bool:
+        """Say whether nothing has come on it, not even its end; costs 0.5 µs."""
         if self._poll is None:
             self._poll = select.poll()
             socket = self._transport.get_extra_info("socket")
             self._poll.register(socket.fileno(), select.POLLIN)
-        return not self._poll.poll(0)
+        return not self._transport.is_closing() and not self._poll.poll(0)
 
     def check(self, now: float) -> float:
         """Close it if it was not used for long; the wheel asks."""
@@ -281,7 +176,9 @@ class Upstream(asyncio.Protocol):
         if self._silent > self._plane.settings.bounds.head and not self._done:
             self._fault = self._fault or Fault(502, "a head that is too long")
         if self._fault is not None:
-            self._break(self._fault.reason)
+            if self._exchange.answered:
+                self._flush(client)
+            self._break(f"sent {self._fault.reason}")
             return
         self._flush(client)
 
@@ -294,6 +191,7 @@ class Upstream(asyncio.Protocol):
                 self._flush(client)
         # Not when what is still to be written has been: the replica reads no more.
         self._break("closed the connection before its answer was whole")
+        self._pool.lost(self, self._plane.clock())
         self._transport.abort()
         return False
 
@@ -352,8 +250,8 @@ class Upstream(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._exchange.answered:
             self._done = True
-            self._trailers = self._fields
-            self._fields = []
+            if self._fields:
+                self._trailers, self._fields = self._fields, []
 
     # What follows.
 
@@ -368,25 +266,26 @@ class Upstream(asyncio.Protocol):
                 self.tail = (self.tail + body)[-TAIL:]
         if self._done:
             out.append(exchange.end(self._trailers))
-        data = out[0] if len(out) == 1 else b"".join(out)
+        data = b"".join(out)
         out.clear()
         if data:
             client.send(data)
-        if self._done:
-            self._finish(client, exchange)
-
-    def _finish(self, client: Side, exchange: Exchange) -> None:
+        if not self._done:
+            return
+        self._client = None
+        self._used = True
+        if self._trailers:
+            self._trailers = []
+        if self._paused:
+            self.resume()
         if exchange.method == b"HEAD":
             self._parser = HttpResponseParser(self)
-        self._client = None
-        self.resume()
-        self._trailers = []
-        self._used = True
+        now = self._plane.clock()
         if exchange.upstream_stays and exchange.complete and not self._surplus:
-            self._pool.give(self, self._plane.clock())
+            self._pool.give(self, now)
         else:
             self.close()
-        client.answered()
+        client.answered(now)
 
     def _switch(self, client: Side, data: bytes) -> None:
         exchange = self._exchange

@@ -151,6 +151,13 @@ class Rig:
             )
         )
 
+    async def awake(self, *ports: int, gate: GateSpec | None = None) -> None:
+        """Have replicas that are ready, not only there."""
+        self.see(*ports, gate=gate)
+        found = self.activator._plane.board.gate(KEY)
+        assert found is not None
+        await self.until(lambda: len(found.free) == len(ports))
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something that is to come true; it is looked at after each turn."""
         while not holds():  # noqa: ASYNC110 - it may be anything
