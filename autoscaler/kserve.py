@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,8 +42,8 @@ class Defaults:
     """terminationGracePeriodSeconds where it is not set: Kubernetes' own."""
     volumes: Path | None = None
     """Directory whose folders stand for volume claims."""
-    path: str = field(default_factory=lambda: os.environ.get("PATH", ""))
-    """Where programs are looked for."""
+    path: str = ""
+    """PATH, in which programs are looked for: only to say which are not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

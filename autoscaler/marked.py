@@ -128,7 +128,7 @@ class _Builder:
 
     def documents(self, text: str) -> Iterator[Marked]:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 0
             match event:
                 case yaml.DocumentStartEvent():
                     self._anchors.clear()

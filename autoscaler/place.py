@@ -111,8 +111,12 @@ class Place:
     def whole(self, low: int, high: int | None = None) -> int | None:
         """Read a whole number within bounds."""
         data = self.node.data
-        counts = isinstance(data, int) and not isinstance(data, bool)
-        if counts and low <= data and (high is None or data <= high):
+        if (
+            isinstance(data, int)
+            and not isinstance(data, bool)
+            and low <= data
+            and (high is None or data <= high)
+        ):
             return data
         self.bad(
             f"must be a whole number in [{low}, {high}]"

@@ -112,7 +112,8 @@ class _Reader:
         variants = list(listed.each()) if listed else []
         if variants and canary is not None:
             variants[0].bad("cannot be beside canaryTrafficPercent: use one of them")
-        names = {name_at.node.data for name_at in [place.at("name")] if name_at}
+        name_at = place.at("name")
+        names = {name_at.text() if name_at else None}
         left = 100.0
         found = []
         for each in variants:
@@ -130,7 +131,9 @@ class _Reader:
             )
         yield from found
 
-    def _variant(self, place: Place, stable: Place, names: set[object]) -> Piece | None:
+    def _variant(
+        self, place: Place, stable: Place, names: set[str | None]
+    ) -> Piece | None:
         inside = place.at(PREDICTOR)
         percent_at = place.at("trafficPercent")
         percent = percent_at.whole(0, 100) if percent_at else 0
@@ -139,7 +142,7 @@ class _Reader:
             place.lacks(f"{PREDICTOR}.name", "is missing")
             return None
         name = name_at.text()
-        if name in names:
+        if name is not None and name in names:
             name_at.bad("is the name of another variant: give each its own")
         names.add(name)
         for field_name in ("maxReplicas", "scaleTarget", "scaleMetric"):

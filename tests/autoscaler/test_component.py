@@ -124,7 +124,7 @@ def test_a_document_wins_over_the_configuration_and_that_over_the_default(tmp_pa
         scaling=replace(SpecDefaults().scaling, stable_window_s=30, min_replicas=0)
     )
     document = service({"minReplicas": 1})
-    found = planned(tmp_path, document, defaults=Defaults(spec=configured, path=""))
+    found = planned(tmp_path, document, defaults=Defaults(spec=configured))
 
     assert only(found)[1].scaling.min_replicas == 1
     assert only(found)[1].scaling.stable_window_s == 30
@@ -158,6 +158,14 @@ def test_without_min_replicas_it_is_said_that_nothing_sleeps(tmp_path):
 )
 def test_the_upper_bound_is_kserves(tmp_path, fields, most):
     assert scaling(tmp_path, fields).max_replicas == most
+
+
+def test_a_metric_that_nothing_measures_here_is_warned_of(tmp_path):
+    found = said(planned(tmp_path, service({"scaleMetric": "memory"})))
+
+    assert any(
+        each.startswith("warning: scaleMetric memory: nothing") for each in found
+    )
 
 
 def test_the_target_is_never_more_than_a_replica_admits(tmp_path):

@@ -34,7 +34,7 @@ def test_a_service_has_the_hosts_that_kserve_gives_it(tmp_path):
 
 
 def test_the_domain_is_a_setting(tmp_path):
-    plan = planned(tmp_path, service(), defaults=Defaults(domain="a.b", path=""))
+    plan = planned(tmp_path, service(), defaults=Defaults(domain="a.b"))
 
     assert plan.routes[0].hosts[0] == "iris-default.a.b"
 

@@ -77,7 +77,7 @@ def test_the_first_version_as_a_canary_gets_all_and_that_is_said(tmp_path):
 def test_another_port_or_python_makes_no_new_version(tmp_path):
     document = service(transformer={"containers": [{"command": ["change"]}]})
     first = planned(tmp_path, document)
-    other = Defaults(activator="127.0.0.1:1", path="")
+    other = Defaults(activator="127.0.0.1:1")
     second = planned(tmp_path, document, defaults=other, memory=first.memory)
 
     assert second.memory == first.memory
@@ -130,7 +130,7 @@ def test_only_what_this_machine_can_serve_passes(tmp_path):
     assert require(good) is good
 
     document = service()
-    small = Defaults(budget=Budget(memory=1 << 20), path="")
+    small = Defaults(budget=Budget(memory=1 << 20))
     with pytest.raises(BadInput, match="more than the whole budget of 1 MiB"):
         require(planned(tmp_path, document, defaults=small))
 

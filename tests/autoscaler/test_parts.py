@@ -129,7 +129,7 @@ def test_the_container_called_kserve_container_serves_and_others_are_warned_of(
 
 
 def test_the_grace_is_the_documents_or_the_configured_one(tmp_path):
-    configured = Defaults(grace_s=7.0, path="")
+    configured = Defaults(grace_s=7.0)
     mine = service({"terminationGracePeriodSeconds": 5})
 
     assert only(planned(tmp_path, mine))[2].grace_s == 5

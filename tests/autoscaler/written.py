@@ -13,7 +13,7 @@ from autoscaler.errors import BadInput
 from autoscaler.kserve import Defaults, Plan, plan
 from autoscaler.versions import Memory
 
-EVERYWHERE = Defaults(path="")
+EVERYWHERE = Defaults()
 
 SERVE = {
     "command": ["serve"],
