@@ -27,7 +27,7 @@ class Wheel:
 
     def __init__(self, now: float) -> None:
         self._spokes: dict[int, set[Timed]] = {}
-        self._swept = _spoke(now)
+        self._swept = _spoke(now) - 1
 
     def ask(self, member: Timed, at: float) -> None:
         """Ask *member* at *at*, or earlier if that was wanted before."""
@@ -55,6 +55,8 @@ class Wheel:
         self._swept = max(self._swept, last)
         for spoke in due:
             for member in self._spokes.pop(spoke):
+                if member.spoke != spoke:
+                    continue  # Dropped, or moved, by one that was asked before it.
                 member.spoke = 0
                 at = member.check(now)
                 if at < inf:
