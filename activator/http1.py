@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Final, cast
 
 from activator.answers import error, head
@@ -146,6 +148,9 @@ class Http1(asyncio.Protocol):
             self._transport.close()
             self.limit(self._since + self._plane.settings.patience.linger_s)
         else:
+            # With a reset, not with the end that a plain close would be.
+            socket = self._transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
             self.abort()
 
     def tunnel(self) -> None:

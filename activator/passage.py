@@ -13,8 +13,9 @@ from activator.core.gate import Gate
 from activator.core.routes import Found, choose
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
 from activator.lobby import at_rest
-from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL
+from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL, Fate
 from activator.plane import Plane
+from activator.pool import READ_AT_ONCE
 from activator.search import Search
 from activator.sides import Connection, Link
 from activator.telemetry import Counts
@@ -22,6 +23,7 @@ from activator.watcher import Finished
 from autoscaler.core.domain import Route
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STOPPING: Final = "this activator is stopping: try again"
 _CHECK_S: Final = 10.0
 """Limit of a health check that was passed on."""
 
@@ -30,9 +32,9 @@ class Passage:
     """One request; made when its head was read."""
 
     __slots__ = (
-        "_arrived", "_connection", "_counts", "_dispatched", "_endpoint", "_exchange",
-        "_gate", "_held_at", "_held_s", "_link", "_plane", "_route", "_search",
-        "_ticket", "limit", "path", "peer", "phase", "send",
+        "_arrived", "_counts", "_dispatched", "_endpoint", "_exchange", "_gate",
+        "_held_at", "_held_s", "_link", "_plane", "_route", "_search", "_ticket",
+        "connection", "limit", "path", "peer", "phase", "send",
     )  # fmt: skip
 
     _counts: Counts
@@ -40,9 +42,7 @@ class Passage:
     _gate: Gate
     _route: Route
 
-    def __init__(
-        self, plane: Plane, connection: Connection, exchange: Exchange
-    ) -> None:
+    def __init__(self, plane: Plane, connection: Connection, exchange: Exchange):
         self.path = exchange.target
         """The target as the replica sees it."""
         self.peer = connection.peer
@@ -51,7 +51,7 @@ class Passage:
         self.limit = inf
         """When all of it must be over."""
         self._plane = plane
-        self._connection = connection
+        self.connection = connection
         self._exchange = exchange
         self._arrived = connection.heard
         self._ticket: Ticket | None = None
@@ -77,10 +77,9 @@ class Passage:
                 self.path = found.path(exchange.target)
             self._enter(found.route)
             return
-        bound = plane.settings.ahead
-        self._search = Search(plane.routes, exchange, found.reason, bound=bound)
-        is_check = plane.is_check(exchange, exchange.target)
-        self._searched(self._search.begin(is_check=is_check))
+        ahead = plane.settings.ahead
+        self._search = Search(plane.routes, exchange, found.reason, ahead)
+        self._searched(self._search.begin(plane.is_check))
 
     def more(self) -> None:
         """Pass on what has come of its body, and whether that was all."""
@@ -89,14 +88,14 @@ class Passage:
             data = exchange.upload()
             if data:
                 link.push(data)
-            if exchange.kept and exchange.received > self._plane.settings.ahead:
-                exchange.forget()
+            if exchange.kept:
+                self._keep()
         elif self.phase is HELD:
             self._grow()
         elif self._search is not None:
             self._searched(self._search.go_on())
         elif exchange.received > self._plane.settings.ahead:
-            self._connection.pause()
+            self.connection.pause()
 
     def say(self, data: bytes) -> None:
         """Pass on what the client says in a tunnel."""
@@ -120,8 +119,7 @@ class Passage:
         """Know that the activator stops: what waits need not, what runs may end."""
         if self.phase in (HELD, ROUTING):
             self._end(Outcome.FAILED, 503, self._plane.clock())
-            own = error(self.path, 503, "this activator is stopping: try again")
-            self._reply(own, retry_after(1.0))
+            self._reply(error(self.path, 503, _STOPPING), retry_after(1.0))
 
     def throttle(self, *, full: bool) -> None:
         """Take no more of the answer than the client does."""
@@ -170,40 +168,37 @@ class Passage:
 
     def answered(self, now: float) -> None:
         self._end(Outcome.OK, self._exchange.status, now)
-        self._connection.over(now, stays=self._exchange.stays)
+        self.connection.over(now, stays=self._exchange.stays)
 
     def switched(self) -> None:
         self.phase = TUNNEL
         self.limit = inf
-        self._connection.tunnel()
+        self.connection.tunnel()
 
-    def broken(self, reason: str, *, heard: bool, stale: bool) -> None:
+    def broken(self, reason: str, fate: Fate) -> None:
         self._link = None
         exchange, ticket = self._exchange, self._ticket
         now = self._plane.clock()
         if self.phase is TUNNEL:
-            self._end(Outcome.OK, exchange.status, now)
-            self._connection.over(now, stays=False)
+            exchange.stays = False
+            self.answered(now)
         elif exchange.answered:
             self._cut(Outcome.FAILED, now)
         elif ticket is None:
             self._reply(at_rest(self._route, self.path))
-        elif stale and exchange.replayable and self._endpoint.open:
-            # It closed an unused connection just as this one came: no fault of its own.
+        elif fate is Fate.HEARD:
+            self._end(Outcome.FAILED, 502, now)
+            self._reply(error(self.path, 502, f"the replica {reason}"))
+        elif self._endpoint.open and (
+            (fate is Fate.UNREAD and exchange.kept)
+            or (fate is Fate.STALE and exchange.replayable)
+        ):
+            # It closed an unused connection as this one came: no fault of its own.
             exchange.rewind()
             self._counts.retries += 1
             self._plane.dial(self, self._endpoint)
-        elif heard:
-            self._end(Outcome.FAILED, 502, now)
-            self._reply(error(self.path, 502, f"the replica {reason}"))
         else:
-            self._try_again(ticket, delivered=True)
-
-    def hold(self) -> None:
-        self._connection.pause()
-
-    def resume(self) -> None:
-        self._connection.resume()
+            self._try_again(ticket, delivered=fate is not Fate.UNREAD)
 
     # Ways in.
 
@@ -249,7 +244,7 @@ class Passage:
             return
         self._gate = gate
         self.limit = self._arrived + _CHECK_S
-        self._connection.limit(self.limit)
+        self.connection.limit(self.limit)
         self._send(min(open_ones, key=lambda each: each.in_flight), self._arrived)
 
     def _go_on(self, answer: Endpoint | Held | Reject, now: float) -> None:
@@ -267,11 +262,11 @@ class Passage:
         ticket = self._ticket
         assert ticket is not None
         more = self._exchange.received - ticket.size
-        answer = self._plane.board.grew(ticket, more, self._connection.heard)
+        answer = self._plane.board.grew(ticket, more, self.connection.heard)
         if isinstance(answer, Reject):
             self.expired(answer)
         elif answer is Grew.PAUSE:
-            self._connection.pause()
+            self.connection.pause()
 
     # To a replica.
 
@@ -283,8 +278,8 @@ class Passage:
         timeout_s = self._gate.spec.timeout_s
         if timeout_s and self.limit == inf:
             self.limit = now + timeout_s
-            self._connection.limit(self.limit)
-        link = plane.pool(endpoint).take(now, careful=not self._exchange.repeatable)
+            self.connection.limit(self.limit)
+        link = plane.pool(endpoint).take(self._exchange, now)
         if link is None:
             plane.dial(self, endpoint)
         else:
@@ -294,13 +289,18 @@ class Passage:
         exchange = self._exchange
         self._link = link
         if not exchange.complete:
-            self._connection.resume()
+            self.connection.resume()
             self._invite()
         link.begin(self, exchange)
         if exchange.received and exchange.kept:
-            large = exchange.received > self._plane.settings.ahead
-            if large or not exchange.repeatable:
-                exchange.forget()
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep what was sent only as long as it may have to be sent again."""
+        exchange = self._exchange
+        bound = self._plane.settings.ahead if exchange.repeatable else READ_AT_ONCE
+        if exchange.received > bound:
+            exchange.forget()
 
     def _try_again(self, ticket: Ticket, *, delivered: bool) -> None:
         exchange, board = self._exchange, self._plane.board
@@ -316,9 +316,8 @@ class Passage:
 
     def _invite(self) -> None:
         """Let a client that waits for it send its body."""
-        exchange = self._exchange
-        if exchange.expects and not exchange.complete:
-            exchange.expects = False
+        if self._exchange.expects and not self._exchange.complete:
+            self._exchange.expects = False
             self.send(_CONTINUE)
 
     # Ends.
@@ -345,7 +344,7 @@ class Passage:
     def _cut(self, outcome: Outcome, now: float) -> None:
         exchange = self._exchange
         self._end(outcome, exchange.status, now)
-        self._connection.cut(seen=exchange.answer_length != UNTIL_CLOSE)
+        self.connection.cut(seen=exchange.answer_length != UNTIL_CLOSE)
 
     def _break_off(self) -> None:
         link, self._link = self._link, None
@@ -398,4 +397,4 @@ class Passage:
         stays = exchange.stays and not closes
         body = b"" if exchange.method == b"HEAD" else own.body
         self.send(head(own, lines, stays=stays) + body)
-        self._connection.over(plane.clock(), stays=stays)
+        self.connection.over(plane.clock(), stays=stays)

@@ -70,7 +70,8 @@ class Plane:
         self._tasks = tasks
 
     def close(self) -> None:
-        """Break off all that is left."""
+        """Break off all that is left, and begin nothing."""
+        self._tasks = None
         for client in tuple(self.clients):
             client.abort()
         for upstream in tuple(self.upstreams):
@@ -111,8 +112,8 @@ class Plane:
 
     def dial(self, request: Request, endpoint: Endpoint) -> None:
         """Open a connection to *endpoint* for *request*."""
-        assert self._tasks is not None, "an activator dials while it runs"
-        self._tasks.create_task(self._dial(request, endpoint))
+        if self._tasks is not None:
+            self._tasks.create_task(self._dial(request, endpoint))
 
     def pool(self, endpoint: Endpoint) -> Pool[Upstream]:
         """Return the connections to *endpoint*."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final, Generic, Protocol, TypeVar
 
+from activator.core.exchange import Exchange
+
 _KEPT: Final = 256
 """So many at most; a replica may well need as many at once."""
 FRESH_S: Final = 1.0
 """A request that must not be sent twice goes on no connection unused for longer:
 uvicorn closes its own after 5 s, and nothing would say whether the request arrived."""
+READ_AT_ONCE: Final = 64 << 10
+"""Bytes of a body that a replica reads at once, so that a reset says it read none."""
 
 
 class Kept(Protocol):
@@ -40,13 +44,20 @@ class Pool(Generic[K]):
         self._fleeting = False
         """The replica closes connections soon after an answer, and unannounced."""
 
-    def take(self, now: float, *, careful: bool) -> K | None:
-        """Return a connection; *careful*: what goes on it must not be sent twice."""
+    def take(self, exchange: Exchange, now: float) -> K | None:
+        """Return a connection for *exchange*; None: open one.
+
+        What must not be sent twice goes only on one that is still open, as far as
+        anybody can tell, and where that can be told of it should it break.
+        """
         idle = self._idle
+        if exchange.repeatable:
+            return idle.pop() if idle else None
+        length = exchange.length
+        if length > READ_AT_ONCE or not (length >= 0 or exchange.complete):
+            return None
         while idle:
             kept = idle.pop()
-            if not careful:
-                return kept
             fresh = now - kept.since <= FRESH_S and not self._fleeting
             # Its end may be in the kernel already, and not have been read yet.
             if fresh and kept.is_silent():
@@ -71,8 +82,12 @@ class Pool(Generic[K]):
 
     def lost(self, kept: K, now: float) -> None:
         """Know that the replica closed a connection, used or not."""
-        if self.drop(kept) and now - kept.since < FRESH_S:
-            self._fleeting = True
+        if self.drop(kept):
+            self.broke(kept, now)
+
+    def broke(self, kept: K, now: float) -> None:
+        """Know that it closed one that was used, before or as it was used again."""
+        self._fleeting = self._fleeting or now - kept.since < FRESH_S
 
     def close(self) -> None:
         """Keep none from now on."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from activator.answers import Own, error, is_openai
 from activator.bodies import model_of
+from activator.checks import Checks
 from activator.core.exchange import Exchange
 from activator.core.routes import Routes
 from activator.lobby import for_nobody, not_served
@@ -21,7 +22,7 @@ class Search:
     __slots__ = ("_bound", "_exchange", "_looked", "_reason", "_routes")
 
     def __init__(
-        self, routes: Routes, exchange: Exchange, reason: str, *, bound: int
+        self, routes: Routes, exchange: Exchange, reason: str, bound: int
     ) -> None:
         self._routes = routes
         self._exchange = exchange
@@ -30,12 +31,14 @@ class Search:
         """Bytes of body that are looked at, at most."""
         self._looked = 0
 
-    def begin(self, *, is_check: bool) -> Route | Own | None:
+    def begin(self, is_check: Checks) -> Route | Own | None:
         """Return the route, or an answer; None: its body has to be read."""
         exchange = self._exchange
         if exchange.method == b"POST" and is_openai(exchange.target):
             return self.go_on()
-        own = for_nobody(self._routes, exchange.target) if is_check else None
+        own = None
+        if is_check(exchange, exchange.target):
+            own = for_nobody(self._routes, exchange.target)
         return own or not_served(self._routes, exchange.target, self._reason)
 
     def go_on(self) -> Route | Own | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from activator.core.exchange import Exchange
 from activator.core.ticket import Endpoint, Reject
+from activator.phase import Fate
 
 
 class Connection(Protocol):
@@ -75,6 +76,10 @@ class Side(Protocol):
     path: bytes
     peer: bytes
 
+    @property
+    def connection(self) -> Connection:
+        """The client's connection."""
+
     def answering(self) -> bytes:
         """Know that the answer's head is here; return lines of our own for it."""
 
@@ -87,14 +92,8 @@ class Side(Protocol):
     def switched(self) -> None:
         """Know that both sides speak WebSocket from now on."""
 
-    def broken(self, reason: str, *, heard: bool, stale: bool) -> None:
+    def broken(self, reason: str, fate: Fate) -> None:
         """Know that there will be no more of an answer."""
-
-    def hold(self) -> None:
-        """Read no more of the request: the replica does not take it."""
-
-    def resume(self) -> None:
-        """Read on."""
 
 
 class Link(Protocol):

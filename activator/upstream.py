@@ -6,6 +6,7 @@ import asyncio
 import logging
 import select
 from math import inf
+from socket import SO_ERROR, SOL_SOCKET
 from typing import Final, Protocol, cast
 
 from httptools import (
@@ -19,6 +20,7 @@ from activator.bodies import TAIL
 from activator.core.exchange import Exchange
 from activator.core.fields import Field
 from activator.core.framing import UNTIL_CLOSE, Fault
+from activator.phase import Fate
 from activator.pool import Pool
 from activator.settings import ActivatorSettings
 from activator.sides import Side
@@ -44,10 +46,10 @@ class Upstream(asyncio.Protocol):
     """One connection to a replica."""
 
     __slots__ = (
-        "_client", "_done", "_exchange", "_fault", "_fields", "_out", "_parser",
-        "_paused", "_pieces", "_plane", "_poll", "_pool", "_silent", "_surplus",
-        "_trailers", "_transport", "_tunnel", "_used",
-        "heard", "since", "spoke", "tail",
+        "_client", "_done", "_exchange", "_fault", "_fields", "_heard", "_out",
+        "_parser", "_paused", "_pieces", "_plane", "_poll", "_pool", "_silent",
+        "_surplus", "_trailers", "_transport", "_tunnel", "_used",
+        "since", "spoke", "tail",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -57,7 +59,7 @@ class Upstream(asyncio.Protocol):
         self.spoke = 0
         self.since = 0.0
         """When it was last given back."""
-        self.heard = False
+        self._heard = False
         """A byte of the answer has come."""
         self.tail = b""
         """The end of the answer's body, where token counts are wanted."""
@@ -88,7 +90,7 @@ class Upstream(asyncio.Protocol):
         """Send a request, as far as it is here."""
         self._client = side
         self._exchange = exchange
-        self.heard = self._done = False
+        self._heard = self._done = False
         self._silent = 0
         self.tail = b""
         head = exchange.request_head(side.path, side.peer)
@@ -159,7 +161,7 @@ class Upstream(asyncio.Protocol):
         if self._tunnel:
             client.send(data)
             return
-        self.heard = True
+        self._heard = True
         self._silent += len(data)
         try:
             self._parser.feed_data(data)
@@ -189,26 +191,30 @@ class Upstream(asyncio.Protocol):
             if exchange.answered and exchange.answer_length == UNTIL_CLOSE:
                 self._done = True
                 self._flush(client)
-        # Not when what is still to be written has been: the replica reads no more.
-        self._break("closed the connection before its answer was whole")
+        said = "closed the connection before its answer was whole"
+        socket = self._transport.get_extra_info("socket")
+        # A reset that came after the end shows here and nowhere else.
+        self._break(said, reset=socket.getsockopt(SOL_SOCKET, SO_ERROR) != 0)
         self._pool.lost(self, self._plane.clock())
+        # Not when what is still to be written has been: the replica reads no more.
         self._transport.abort()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         self._plane.wheel.drop(self)
         self._plane.upstreams.discard(self)
-        self._break(str(error or "closed the connection"))
+        said = f"broke the connection off: {error}"
+        self._break(said, reset=isinstance(error, ConnectionError))
         self._pool.lost(self, self._plane.clock())
         del self._parser
 
     def pause_writing(self) -> None:
         if self._client is not None:
-            self._client.hold()
+            self._client.connection.pause()
 
     def resume_writing(self) -> None:
         if self._client is not None:
-            self._client.resume()
+            self._client.connection.resume()
 
     # What the parser calls.
 
@@ -299,10 +305,15 @@ class Upstream(asyncio.Protocol):
         client.send(head + data)
         client.switched()
 
-    def _break(self, reason: str) -> None:
+    def _break(self, reason: str, *, reset: bool = False) -> None:
         client, self._client = self._client, None
         if client is None:
             return
-        stale = self._used and not self.heard
+        fate = Fate.UNKNOWN
+        if self._heard:
+            fate = Fate.HEARD
+        elif self._used:
+            fate = Fate.UNREAD if reset else Fate.STALE
+            self._pool.broke(self, self._plane.clock())
         self.close()
-        client.broken(reason, heard=self.heard, stale=stale)
+        client.broken(reason, fate)

@@ -303,11 +303,13 @@ def test_a_slow_replica_slows_the_client_down():
                 b"POST / HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n\r\n"
                 % (HOST.encode(), SIZE)
             )
-            with pytest.raises(TimeoutError):
+            try:
                 while sent < SIZE:
                     async with asyncio.timeout(0.3):
                         await client.send(b"x" * 65536)
                     sent += 65536
+            except TimeoutError:
+                pass
             assert sent < SIZE / 2
 
             sent += 65536
