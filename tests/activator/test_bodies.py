@@ -60,7 +60,9 @@ def test_no_bytes_raise(body):
         pytest.param(b'{"model": "llm\\', None, id="cut off in an escape"),
         pytest.param(b'{\n"model"\r\n:\t"llm"}', "llm", id="white space"),
         pytest.param(b'{"model": "a\\"b\\\\"}', 'a"b\\', id="escapes"),
-        pytest.param(b'{"model": "\\u00e9\\ud83d\\ude00"}', "é😀", id="escaped letters"),
+        pytest.param(
+            b'{"model": "\\u00e9\\ud83d\\ude00"}', "é😀", id="escaped letters"
+        ),
         pytest.param('{"model": "é"}'.encode(), "é", id="letters"),
         pytest.param(b'{"model": "\xff"}', None, id="no UTF-8"),
         pytest.param(b'{"model": "a\nb"}', None, id="a control character"),
@@ -68,7 +70,9 @@ def test_no_bytes_raise(body):
         pytest.param(b'{"model": ["llm"]}', None, id="a list"),
         pytest.param(b'["model", "llm"]', None, id="no object"),
         pytest.param(b'{"a": {"model": "no"}, "model": "llm"}', "llm", id="deeper too"),
-        pytest.param(b'{"a": "\\"model\\": \\"no\\"", "model": "llm"}', "llm", id="said"),
+        pytest.param(
+            b'{"a": "\\"model\\": \\"no\\"", "model": "llm"}', "llm", id="said"
+        ),
         pytest.param(b'{"a": "{[", "model": "llm"}', "llm", id="brackets in a string"),
         pytest.param(b'{"role": "model", "model": "llm"}', "llm", id="as a value"),
         pytest.param(b'{"Model": "no", "model": "llm"}', "llm", id="another case"),
@@ -126,7 +130,9 @@ def test_counts_are_read_as_they_are_written(prompt, completion, spaced):
         pytest.param(b'{"usage": null}', (None, None), id="null, as while streaming"),
         pytest.param(b'{"usage": {"prompt_tokens": 3}}', (3, None), id="an embedding"),
         pytest.param(
-            b'{"usage": {"input_tokens": 3, "output_tokens": 4}}', (3, 4), id="responses"
+            b'{"usage": {"input_tokens": 3, "output_tokens": 4}}',
+            (3, 4),
+            id="responses",
         ),
         pytest.param(b'ge": {"prompt_tokens": 3}}', (None, None), id="cut off before"),
         pytest.param(b'{"prompt_tokens": 3}', (None, None), id="not in a usage"),
