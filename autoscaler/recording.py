@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import IO
 
 from autoscaler.core.calls import (
@@ -103,14 +104,18 @@ class RecordedFleet:
     def _call(self, call: Call, now: float) -> None:
         # Written before it is made: a call that crashes the Fleet is the one to keep.
         self._out.write(f'{{"now": {now!r}, "call": {json.dumps(encode(call))}')
-        commands: list[Command] = []
+        raised = ""
         try:
             apply(self._fleet, call, now)
-            commands = self._fleet.take()
+        except Exception as error:
+            raised = _words(error)
+            raise
         finally:
+            commands = self._fleet.take()
+            self._commands += commands
             answers = json.dumps([encode(each) for each in commands])
-            self._out.write(f', "commands": {answers}}}\n')
-        self._commands += commands
+            self._out.write(f', "commands": {answers}')
+            self._out.write(f', "raised": {json.dumps(raised)}}}\n')
 
     def _line(self, value: object) -> None:
         self._out.write(json.dumps(value) + "\n")
@@ -148,13 +153,13 @@ class Answer:
     line: int
     now: float
     call: Call
-    theirs: object
-    """Commands, as JSON values."""
-    ours: object
+    theirs: list[object]
+    """Commands as JSON values, and what was raised, if anything was."""
+    ours: list[object]
 
 
 def replayed(lines: Iterable[str]) -> Iterator[Answer]:
-    """Replay the lines of a recording; raises WireError, naming the line, on bad ones.
+    """Replay the lines of a recording; raises WireError on one that is none.
 
     A last line that was cut off by a crash is left out.
     """
@@ -163,47 +168,68 @@ def replayed(lines: Iterable[str]) -> Iterator[Answer]:
     for line, text in numbered:
         if not text.endswith("\n"):
             return
-        record = _object(text, line)
-        now = record.get("now")
-        if not isinstance(now, int | float):
-            raise WireError(f"line {line}: now = {now!r}, must be a number")
-        try:
-            call = decode(Call, record.get("call"), f"line {line}: call")
-        except RecursionError:
-            raise WireError(f"line {line}: is nested too deep") from None
+        record = _object(text)
+        now = _number(record, "now")
+        call = decode(Call, record.get("call"), "call")
         assert isinstance(call, Call)
-        apply(fleet, call, float(now))
+        commands = record.get("commands")
+        if not isinstance(commands, list):
+            raise WireError("commands must be a list")
+        raised = ""
+        try:
+            apply(fleet, call, now)
+        except Exception as error:  # As recorded, or one difference more.
+            raised = _words(error)
         yield Answer(
             line=line,
-            now=float(now),
+            now=now,
             call=call,
-            theirs=record.get("commands"),
-            ours=[encode(each) for each in fleet.take()],
+            theirs=_answer(commands, record.get("raised")),
+            ours=_answer([encode(each) for each in fleet.take()], raised),
         )
 
 
 def _fleet(text: str) -> Fleet:
-    header = _object(text, 1)
+    header = _object(text)
     if header.get("format") != FORMAT:
-        raise WireError(
-            f"line 1: format = {header.get('format')!r}, must be {FORMAT!r}"
-        )
+        raise WireError(f"format = {header.get('format')!r}, must be {FORMAT!r}")
     if header.get("version") != VERSION:
         rule = f"must be {VERSION}: use the version of fromzero that wrote it"
-        raise WireError(f"line 1: version = {header.get('version')!r}, {rule}")
-    budget = decode(Budget, header.get("budget"), "line 1: budget")
+        raise WireError(f"version = {header.get('version')!r}, {rule}")
+    budget = decode(Budget, header.get("budget"), "budget")
     assert isinstance(budget, Budget)
-    now, tick_s = header.get("now"), header.get("tick_s")
-    if not isinstance(now, int | float) or not isinstance(tick_s, int | float):
-        raise WireError("line 1: now and tick_s must be numbers")
-    return Fleet(budget=budget, now=float(now), tick_s=float(tick_s))
+    now, tick_s = _number(header, "now"), _number(header, "tick_s")
+    if tick_s <= 0:
+        raise WireError(f"tick_s = {tick_s:g}, must be more than 0")
+    return Fleet(budget=budget, now=now, tick_s=tick_s)
 
 
-def _object(text: str, line: int) -> dict[str, object]:
+def _answer(commands: list[object], raised: object) -> list[object]:
+    return [*commands, {"type": "raised", "what": raised}] if raised else commands
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _number(record: dict[str, object], name: str) -> float:
+    value = record.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WireError(f"{name} = {value!r}, must be a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise WireError(f"{name} = {number}, must be finite")
+    return number
+
+
+def _object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
-    except ValueError as error:
-        raise WireError(f"line {line}: is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise WireError(f"line {line}: must be an object")
+        raise WireError("must be a JSON object")
     return value

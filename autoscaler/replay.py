@@ -10,13 +10,15 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from autoscaler.core.decide import DeciderState, decide_at
 from autoscaler.core.domain import Aggregation, Observation, ScalingSpec
 from autoscaler.core.window import Window
-from autoscaler.core.wire import WireError, decode
+from autoscaler.core.wire import WireError, decode, encode
 from autoscaler.errors import BadInput, Problem
+from autoscaler.recording import FORMAT, Answer, replayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,9 @@ def replay(path: Path) -> Report:
     """Replay the recording *path*, plain or gzip; raises BadInput on a bad one."""
     decisions = 0
     differences: list[Difference] = []
-    for replayed in steps(path):
-        decisions += replayed.decisions
-        differences += replayed.differences
+    for step in steps(path):
+        decisions += step.decisions
+        differences += step.differences
     return Report(decisions=decisions, differences=tuple(differences))
 
 
@@ -155,6 +157,52 @@ def kpa(lines: Iterable[str]) -> Iterator[Replayed]:
         except (OverflowError, ValueError):
             raise WireError("scenario has numbers too large to compute with") from None
         yield Replayed(decisions=len(scenario.ticks), differences=tuple(differences))
+
+
+def fleet(lines: Iterable[str]) -> Iterator[Replayed]:
+    """Replay what a Fleet was told and answered (`--record-decisions`), call by call.
+
+    Every command counts: zero, bounds, room and settings are among their causes.
+    """
+    for answer in replayed(lines):
+        if answer.theirs == answer.ours:
+            differences: tuple[Difference, ...] = ()
+        else:
+            differences = tuple(_commands(answer))
+        decisions = sum(1 for each in answer.theirs if _kind(each) == "Decided")
+        yield Replayed(decisions=decisions, differences=differences)
+
+
+def _commands(answer: Answer) -> Iterator[Difference]:
+    for theirs, ours in zip_longest(answer.theirs, answer.ours):
+        if theirs != ours:
+            field, their, our = _part(theirs, ours)
+            yield Difference(
+                line=answer.line,
+                at=answer.now,
+                field=field,
+                theirs=their,
+                ours=our,
+                inputs=f"after {json.dumps(encode(answer.call))}",
+            )
+
+
+def _part(theirs: object, ours: object) -> tuple[str, str, str]:
+    """Return the first field in which two commands differ, and both its values."""
+    kind = _kind(theirs) or _kind(ours)
+    if isinstance(theirs, dict) and isinstance(ours, dict) and _kind(ours) == kind:
+        for name, value in theirs.items():
+            if ours.get(name) != value:
+                return f"{kind}.{name}", json.dumps(value), json.dumps(ours.get(name))
+    return kind, _brief(theirs), _brief(ours)
+
+
+def _brief(command: object) -> str:
+    return "none" if command is None else json.dumps(command)
+
+
+def _kind(command: object) -> str:
+    return str(command.get("type", "")) if isinstance(command, dict) else ""
 
 
 def _decisions(scenario: KpaScenario) -> Iterator[tuple[KpaTick, KpaTick, str]]:
@@ -263,7 +311,9 @@ def _format(first: str) -> Format:
     record = _object(first)
     if "ticks" in record:
         return kpa
-    raise WireError("is no recording of decisions: it has no ticks")
+    if record.get("format") == FORMAT:
+        return fleet
+    raise WireError("is no recording of decisions: it has neither ticks nor a format")
 
 
 def _object(text: str) -> dict[str, object]:

@@ -253,7 +253,7 @@ class Revision:
     def failed(self, failure: StartFailure, now: float) -> None:
         """Know that a start failed; refuse those who wait, if waiting cannot help."""
         self.backoff = self.backoff.failed(failure, LONGEST_BACKOFF_S, now)
-        if self.backoff.refuses and not self.replicas.ready:
+        if self.backoff.refuses and not self.replicas.active:
             self.refuse(failure.reason, self.backoff.until, now)
 
     def refuse(self, reason: str, until: float, now: float) -> None:
@@ -264,6 +264,8 @@ class Revision:
         self.reports.refused()
         self.called = False
         self.stale = True
+        if not self.floor:
+            self.sleep(reason, now)
 
     def lift(self, now: float) -> None:
         """Let requests try again, if it is time."""
