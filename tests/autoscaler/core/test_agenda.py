@@ -31,19 +31,19 @@ PUTS = st.lists(st.tuples(st.integers(0, 4), TIMES), max_size=40)
 
 
 @given(PUTS)
-def test_what_is_due_comes_in_the_order_of_its_newest_time(puts):
+def test_each_that_is_due_comes_once_in_the_order_of_its_newest_time(puts):
     agenda: Agenda[Subject] = Agenda()
     subjects = [Subject(f"{number}") for number in range(5)]
-    newest: dict[int, tuple[float, int]] = {}
-    for turn, (number, due) in enumerate(puts):
-        if newest.get(number, (inf, 0))[0] != due:
-            newest[number] = (due, turn)
+    newest = dict.fromkeys(subjects, inf)
+    for number, due in puts:
+        newest[subjects[number]] = due
         agenda.put(subjects[number], due)
-    awaited = {number: key for number, key in newest.items() if key[0] < inf}
 
     popped = drain(agenda, now=7.0)
 
-    assert popped == [subjects[n] for n in sorted(awaited, key=awaited.__getitem__)]
+    assert sorted(popped, key=newest.__getitem__) == popped
+    assert set(popped) == {each for each, due in newest.items() if due < inf}
+    assert len(popped) == len(set(popped))
     assert all(subject.due == inf for subject in subjects)
     assert agenda.wake_at == inf
 
