@@ -112,12 +112,6 @@ def settings(
     gate = replace(defaults.gate, **_fields("gate", values))
     scaling = _bounded(component, scaling, values, places)
     used = scaling.metric in (Metric.CPU, Metric.MEMORY)
-    if used:
-        component.warn(
-            f"scaleMetric {scaling.metric}: nothing measures it on one machine in this "
-            "version, so what is awake keeps its replicas until it may sleep",
-            component.place.line,
-        )
     if used and not 1 <= float(values.get("target", 1)) <= 100:
         places["target"].bad(f"must be a % in [1, 100] for {scaling.metric}")
     found = target(

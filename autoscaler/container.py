@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoscaler import quantity
-from autoscaler.backends.base import Launch
+from autoscaler.backends.base import Launch, Requested
 from autoscaler.component import Component
 from autoscaler.core.domain import Needs
 from autoscaler.place import Place
 
 GPU = "nvidia.com/gpu"
+_LIMITS_FIRST = ("limits", "requests")
+_REQUESTS_FIRST = ("requests", "limits")  # As Kubernetes fills in what is left out.
 _PORT = 8080  # What KServe takes where a container names no port.
 _FIELD = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
 _MAP = re.compile(
@@ -85,6 +87,7 @@ def read(layers: Sequence[Layer], identity: Identity, owner: Component) -> Conta
         env=tuple(env.items()),
         cwd=cwd or layers[0].directory,
         needs=_needs(layers, owner),
+        requested=_requested(layers),
     )
     return Container(
         launch=_ported(launch, _declared_port(layers)),
@@ -183,15 +186,9 @@ def _cwd(layer: Layer) -> str:
 
 
 def _needs(layers: Sequence[Layer], owner: Component) -> Needs:
-    memory = _resource(layers, "memory")
-    gpus = _resource(layers, GPU)
-    size = count = 0
-    if memory is not None:
-        text = memory.anything()
-        found = quantity.whole_bytes(text) if text is not None else 0
-        if found is None:
-            memory.bad("must be an amount of memory such as 512Mi")
-        size = found or 0
+    size = _bytes(_resource(layers, "memory", _LIMITS_FIRST))
+    gpus = _resource(layers, GPU, _LIMITS_FIRST)
+    count = 0
     if gpus is not None:
         text = gpus.anything()
         amount = quantity.amount(text) if text is not None else None
@@ -205,9 +202,31 @@ def _needs(layers: Sequence[Layer], owner: Component) -> Needs:
     return Needs(memory=size, gpus=count)
 
 
-def _resource(layers: Sequence[Layer], name: str) -> Place | None:
-    """Return where *name* is said last, limits before requests."""
-    for kind in ("limits", "requests"):
+def _requested(layers: Sequence[Layer]) -> Requested:
+    cores = 0.0
+    if (cpu := _resource(layers, "cpu", _REQUESTS_FIRST)) is not None:
+        text = cpu.anything()
+        found = quantity.amount(text) if text is not None else None
+        if text is not None and found is None:
+            cpu.bad("must be an amount of cores such as 500m")
+        cores = float(found or 0)
+    memory = _bytes(_resource(layers, "memory", _REQUESTS_FIRST))
+    return Requested(cpu=cores, memory=memory)
+
+
+def _bytes(place: Place | None) -> int:
+    text = place.anything() if place is not None else None
+    found = quantity.whole_bytes(text) if text is not None else 0
+    if found is None and place is not None:
+        place.bad("must be an amount of memory such as 512Mi")
+    return found or 0
+
+
+def _resource(
+    layers: Sequence[Layer], name: str, kinds: tuple[str, str]
+) -> Place | None:
+    """Return where *name* is said last, in the first of *kinds* that has it."""
+    for kind in kinds:
         for layer in reversed(layers):
             amounts = layer.place.at("resources", kind)
             if amounts is not None and (found := amounts.at(name)) is not None:

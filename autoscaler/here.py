@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from autoscaler.backends.base import Launch
+from autoscaler.backends.usage import PROC, measurable
 from autoscaler.component import Said
-from autoscaler.core.domain import Budget, Needs
+from autoscaler.core.domain import Budget, Metric, Needs
 from autoscaler.notes import Level
 from autoscaler.quantity import in_words
 from autoscaler.storage_uri import is_remote, local
@@ -44,6 +45,16 @@ def lacking(
         yield _problem(f"{uri}: no directory stands for volumes: set --pvc-root")
     elif (path := local(uri, volumes) if uri else None) and not path.exists():
         yield _problem(f"there is no model at {path}")
+
+
+def unmeasured(metric: Metric, proc: Path = PROC) -> Iterator[Said]:
+    """Say that use by *metric* cannot be seen here, so it scales nothing."""
+    if metric in (Metric.CPU, Metric.MEMORY) and not measurable(proc):
+        yield Said(
+            text=f"scaleMetric {metric}: this system has no {proc}, so use is not "
+            "measured, and what is awake keeps its replicas until it may sleep",
+            level=Level.WARNING,
+        )
 
 
 def _too_big(needs: Needs, budget: Budget) -> Iterator[Said]:

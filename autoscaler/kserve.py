@@ -16,7 +16,7 @@ from autoscaler.core.domain import Budget, RevisionKey, RevisionSpec, Route
 from autoscaler.documents import Documents, shipped
 from autoscaler.entrances import Entrance, clashes, routes
 from autoscaler.errors import BadInput, Problem
-from autoscaler.here import lacking, search_path
+from autoscaler.here import lacking, search_path, unmeasured
 from autoscaler.notes import Level, Note
 from autoscaler.parts import Part
 from autoscaler.runtimes import Runtime
@@ -213,7 +213,7 @@ class _Planner:
             key = RevisionKey(namespace, f"{piece.base}-{version.number:05}")
             weight = share * piece.share / 100
             self.wanted[key] = self._wanted(service, piece.part, version.made, together)
-            self._check(service, self.wanted[key].launch)
+            self._check(service, self.wanted[key])
             backends.append((key, weight))
             planned.append(
                 Planned(
@@ -263,11 +263,10 @@ class _Planner:
         )
         return Wanted(spec=spec, launch=launch)
 
-    def _check(self, service: Service, launch: Launch) -> None:
-        defaults = self._defaults
-        self._said(
-            service, lacking(launch, defaults.budget, defaults.volumes, self._search)
-        )
+    def _check(self, service: Service, wanted: Wanted) -> None:
+        budget, volumes = self._defaults.budget, self._defaults.volumes
+        self._said(service, lacking(wanted.launch, budget, volumes, self._search))
+        self._said(service, unmeasured(wanted.spec.scaling.metric))
 
     def _said(self, service: Service, said: Iterable[Said]) -> None:
         root = service.document.root

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoscaler import container, runtimes
 from autoscaler.backends.base import Launch
 from autoscaler.component import Component, Said, SpecDefaults, settings
 from autoscaler.container import Identity, Layer
-from autoscaler.core.domain import GateSpec, Probe, ScalingSpec
+from autoscaler.core.domain import GateSpec, Metric, Probe, ScalingSpec
 from autoscaler.notes import Level
 from autoscaler.place import Place
 from autoscaler.runtimes import Runtime, Wish
@@ -87,6 +87,7 @@ def read(component: Component, around: Surroundings) -> Part | None:
     if made is None or len(problems) > before:
         return None
     made = replace(made, launch=replace(made.launch, grace_s=_grace(place, around)))
+    component.said += _unscaled(scaling, made.launch, place)
     if made.launch.port and scaling.max_replicas != 1:
         most = f", not {scaling.max_replicas}" if scaling.max_replicas else ""
         component.note(
@@ -96,6 +97,20 @@ def read(component: Component, around: Surroundings) -> Part | None:
         low = min(scaling.min_replicas, 1)
         scaling = replace(scaling, min_replicas=low, max_replicas=1, activation_scale=1)
     return Part(made=made, scaling=scaling, gate=gate, models=names)
+
+
+def _unscaled(scaling: ScalingSpec, launch: Launch, place: Place) -> Iterator[Said]:
+    """Say what use cannot be a share of."""
+    metric, requested = scaling.metric, launch.requested
+    if (metric is Metric.CPU and not requested.cpu) or (
+        metric is Metric.MEMORY and not requested.memory
+    ):
+        yield Said(
+            text=f"scaleMetric {metric} needs resources.requests.{metric}: "
+            "it scales by use in % of the request",
+            line=place.line,
+            level=Level.PROBLEM,
+        )
 
 
 def _grace(place: Place, around: Surroundings) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from autoscaler.backends.base import Launch
+from autoscaler.backends.base import Launch, Requested
 from autoscaler.core.domain import Needs, Probe
 from autoscaler.errors import BadInput, Problem
 
@@ -194,6 +194,8 @@ def _version(tree: dict[str, Any]) -> Version:
                     "command": tuple(map(str, launch["command"])),
                     "env": tuple((str(k), str(v)) for k, v in launch["env"]),
                     "needs": Needs(**launch["needs"]),
+                    # Files of before it was remembered do not have it.
+                    "requested": Requested(**launch.get("requested", {})),
                 }
             ),
             probe=Probe(**made["probe"]),

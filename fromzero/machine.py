@@ -35,6 +35,7 @@ from fromzero.changes import Change, Changes, Scaled
 from fromzero.config import Settings
 from fromzero.doors import Doors
 from fromzero.flags import Records
+from fromzero.gauge import gauge
 from fromzero.rollover import Rollover
 from fromzero.source import Source
 from fromzero.trace import Trace
@@ -147,6 +148,13 @@ class Machine:
                         group.create_task(admin.run(doors.admin)),
                         group.create_task(
                             watch(lambda: self._source.files, self._reread, self.reload)
+                        ),
+                        group.create_task(
+                            gauge(
+                                lambda: self._rollover.there,
+                                self._backend.used,
+                                self.loop.usage,
+                            )
                         ),
                     ]
                     _log.info(

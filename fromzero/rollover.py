@@ -74,6 +74,11 @@ class Rollover:
         self._waiting: dict[Service, _Waiting] = {}
         self._leaving: set[RevisionKey] = set()
 
+    @property
+    def there(self) -> Mapping[RevisionKey, Wanted]:
+        """All that is configured, those on the way out too."""
+        return self._there
+
     def apply(
         self,
         wanted: Mapping[RevisionKey, Wanted],

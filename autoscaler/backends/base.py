@@ -9,6 +9,16 @@ from autoscaler.core.domain import Needs, Replica, RevisionKey, StartFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """What one replica is said to use: the 100 % of its use."""
+
+    cpu: float = 0.0
+    """Cores; 0: not said."""
+    memory: int = 0
+    """Bytes; 0: not said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How one replica is started on this machine."""
 
@@ -27,6 +37,7 @@ class Launch:
     model_mount: str = "/mnt/models"
     """Text in command and env that stands for the model's local directory."""
     needs: Needs = field(default_factory=Needs)
+    requested: Requested = field(default_factory=Requested)
 
 
 class Sink(Protocol):

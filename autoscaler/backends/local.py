@@ -20,6 +20,7 @@ from autoscaler.backends.ports import Devices, Ports
 from autoscaler.backends.process import Ended, Guard, Order
 from autoscaler.backends.reasons import clean, port_was_taken, why
 from autoscaler.backends.storage import Absent, StorageSettings, Store
+from autoscaler.backends.usage import Look, Use
 from autoscaler.clock import Clock, monotonic
 from autoscaler.core.domain import RevisionKey, StartFailure
 
@@ -146,6 +147,21 @@ class LocalBackend:
         """Return the last lines of output of *key*'s replicas, dead ones too."""
         group = self._groups.get(key)
         return tuple(group.lines) if group else ()
+
+    def used(self, key: RevisionKey, look: Look) -> dict[str, Use]:
+        """Return what each ready replica of *key* uses, with all that it started."""
+        group = self._groups.get(key)
+        if group is None:
+            return {}
+        return {
+            each.name: look.below(keeper)
+            for each in group.replicas.values()
+            if each.phase is Phase.READY
+            and each.process is not None
+            # What lost its parent is the keeper's; one without a keeper is dying.
+            and (keeper := look.parent(each.process.pid))
+            and keeper != self._guard.pid
+        }
 
     def _start(self, key: RevisionKey, group: Group) -> None:
         self._number += 1

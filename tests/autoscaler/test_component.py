@@ -160,14 +160,6 @@ def test_the_upper_bound_is_kserves(tmp_path, fields, most):
     assert scaling(tmp_path, fields).max_replicas == most
 
 
-def test_a_metric_that_nothing_measures_here_is_warned_of(tmp_path):
-    found = said(planned(tmp_path, service({"scaleMetric": "memory"})))
-
-    assert any(
-        each.startswith("warning: scaleMetric memory: nothing") for each in found
-    )
-
-
 def test_the_target_is_never_more_than_a_replica_admits(tmp_path):
     found = scaling(tmp_path, {"containerConcurrency": 4, "scaleTarget": 10})
 

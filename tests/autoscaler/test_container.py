@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.backends.base import Requested
 from autoscaler.container import moved_port
 from autoscaler.core.domain import Needs
 from tests.autoscaler.written import (
@@ -191,6 +192,34 @@ def test_a_working_directory_begins_at_the_document(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("resources", "requested"),
+    [
+        ({}, Requested()),
+        ({"requests": {"cpu": "250m"}}, Requested(cpu=0.25)),
+        ({"requests": {"cpu": 2, "memory": "1Ki"}}, Requested(cpu=2, memory=1024)),
+        ({"requests": {"cpu": 1}, "limits": {"cpu": 4}}, Requested(cpu=1)),
+        ({"requests": {"cpu": 1}, "limits": {"memory": 9}}, Requested(cpu=1, memory=9)),
+        ({"limits": {"cpu": "1.5"}}, Requested(cpu=1.5)),
+    ],
+)
+def test_what_is_requested_is_the_requests_and_where_there_are_none_the_limits(
+    tmp_path, resources, requested
+):
+    assert launch(tmp_path, custom(resources=resources)).requested == requested
+
+
+def test_a_runtimes_request_is_before_a_models_limit(tmp_path):
+    small = {"requests": {"cpu": "100m"}}
+    found = launch(
+        tmp_path,
+        runtime(container={"command": ["serve", "$(PORT)"], "resources": small}),
+        service(model(resources={"limits": {"cpu": 2}})),
+    )
+
+    assert found.requested.cpu == 0.1
+
+
+@pytest.mark.parametrize(
     ("container", "wrong"),
     [
         ({"args": [8080]}, "must be text (put it in quotes)"),
@@ -198,6 +227,7 @@ def test_a_working_directory_begins_at_the_document(tmp_path):
         ({"env": [{"value": "x"}]}, "is missing"),
         ({"env": [{"name": "A=B", "value": "x"}]}, "must be the name of a variable"),
         ({"resources": {"limits": {"memory": "lots"}}}, "must be an amount of memory"),
+        ({"resources": {"requests": {"cpu": "lots"}}}, "must be an amount of cores"),
         ({"resources": {"limits": {"nvidia.com/gpu": 0.5}}}, "a whole number of GPUs"),
         ({"ports": [{"containerPort": 0}]}, "must be a whole number in [1, 65535]"),
     ],

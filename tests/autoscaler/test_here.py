@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from autoscaler.backends.base import Launch
-from autoscaler.core.domain import Budget, Needs
-from autoscaler.here import lacking, missing, search_path
+from autoscaler.core.domain import Budget, Metric, Needs
+from autoscaler.here import lacking, missing, search_path, unmeasured
 from autoscaler.notes import Level
 
 HERE = Launch(command=(sys.executable, "-c", "pass"))
@@ -57,6 +57,23 @@ def test_another_python_is_not_asked_for_its_modules():
     launch = Launch(command=("$(PYTHON)", "-m", "absent_module"), env=env)
 
     assert missing(launch, "") is None
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_use_that_cannot_be_seen_is_warned_of(tmp_path, metric):
+    found = list(unmeasured(metric, tmp_path))
+
+    if metric in (Metric.CPU, Metric.MEMORY):
+        (one,) = found
+        assert one.level is Level.WARNING
+        assert f"scaleMetric {metric}: this system has no {tmp_path}" in one.text
+    else:
+        assert found == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
+def test_on_linux_all_use_can_be_seen():
+    assert [each for metric in Metric for each in unmeasured(metric)] == []
 
 
 def test_a_missing_program_is_a_warning():

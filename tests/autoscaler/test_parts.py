@@ -155,6 +155,22 @@ def test_a_container_without_a_command_is_a_problem_of_this_machine(tmp_path):
     )
 
 
+@pytest.mark.parametrize("metric", ["cpu", "memory"])
+def test_use_that_is_a_share_of_no_request_is_a_problem(tmp_path, metric):
+    def problems(resources):
+        container = {"command": ["serve"], "resources": resources}
+        its = service({"containers": [container], "scaleMetric": metric})
+        return [
+            each for each in said(planned(tmp_path, its)) if each.startswith("problem")
+        ]
+
+    (one,) = problems({})
+    assert f"scaleMetric {metric} needs resources.requests.{metric}" in one
+    assert problems({"requests": {metric: 0}}) == [one]
+    assert problems({"requests": {metric: 1}}) == []
+    assert problems({"limits": {metric: 1}}) == []
+
+
 def test_what_is_not_run_here_is_warned_of(tmp_path):
     found = said(planned(tmp_path, service({"batcher": {}, "logger": {}})))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.backends.base import Launch
+from autoscaler.backends.base import Launch, Requested
 from autoscaler.core.domain import Needs, Probe
 from autoscaler.errors import BadInput
 from autoscaler.versions import Made, Memory, advance, directory_of, load, save, weights
@@ -20,6 +20,7 @@ def made(name: str, **launch) -> Made:
     return Made(launch=Launch(command=("serve", name), **launch))
 
 
+R = Requested(cpu=0.5, memory=7)
 A, B, C = made("a"), made("b"), made("c")
 STEPS = st.lists(
     st.tuples(st.sampled_from([A, B, C]), st.sampled_from([None, 0.0, 20.0, 100.0])),
@@ -129,7 +130,7 @@ def test_what_would_be_launched_makes_a_version(change):
 def test_settings_make_none():
     settled = replace(
         A,
-        launch=replace(A.launch, grace_s=1.0, needs=Needs(memory=5)),
+        launch=replace(A.launch, grace_s=1.0, needs=Needs(memory=5), requested=R),
         probe=Probe(path="/x"),
         runtime="another",
     )
@@ -138,7 +139,9 @@ def test_settings_make_none():
 
 
 def memory() -> Memory:
-    big = made("b", env=(("A", "1"),), needs=Needs(memory=1, gpus=2), port=3)
+    big = made(
+        "b", env=(("A", "1"),), needs=Needs(memory=1, gpus=2), port=3, requested=R
+    )
     history = advance(
         advance(None, A, None), replace(big, probe=Probe(path="/x")), 20.0
     )
@@ -150,6 +153,19 @@ def test_what_is_saved_is_loaded_again(tmp_path):
 
     assert load(tmp_path / "new") == memory()
     assert os.listdir(tmp_path / "new") == ["versions.json"]
+
+
+def test_a_file_of_before_requests_were_remembered_is_loaded(tmp_path):
+    history = advance(None, A, None)
+    save(tmp_path, Memory().remember("default/iris-predictor", history))
+    path = tmp_path / "versions.json"
+    tree = json.loads(path.read_text())
+    its = tree["components"]["default/iris-predictor"]
+    for each in (its["promoted"], its["latest"]):
+        del each["made"]["launch"]["requested"]
+    path.write_text(json.dumps(tree))
+
+    assert load(tmp_path).components == {"default/iris-predictor": history}
 
 
 def test_nothing_saved_is_nothing_remembered(tmp_path):

@@ -1,12 +1,13 @@
 """A model server that starts at once and does what its requests ask of it.
 
     python predictor.py --port=N [--version=V] [--fail=STATUS] [--orphan=FILE]
-                        [--predictor_host=HOST]
+                        [--predictor_host=HOST] [--busy]
 
 GET anything answers with its version and number; `?until=FILE` waits until FILE is
 there first; POST gives back the body. --orphan starts a grandchild that has left its
 session, and writes its number to FILE. With --predictor_host it is a transformer: what
-the predictor answers to the same path is in its own answer.
+the predictor answers to the same path is in its own answer. --busy works about half of
+the time, whatever is asked.
 """
 
 from __future__ import annotations
@@ -76,6 +77,12 @@ def orphan(path: str) -> None:
         signal.pause()
 
 
+def work() -> None:
+    never = threading.Event()
+    while not never.wait(LOOK_S):
+        sum(range(200_000))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
@@ -83,11 +90,14 @@ def main() -> None:
     parser.add_argument("--fail", type=int, default=0)
     parser.add_argument("--orphan")
     parser.add_argument("--predictor_host", default="")
+    parser.add_argument("--busy", action="store_true")
     given, _ = parser.parse_known_args()  # What KServe adds for its own servers.
     if given.fail:
         sys.exit(print("no such model: bert", file=sys.stderr) or given.fail)
     if given.orphan:
         orphan(given.orphan)
+    if given.busy:
+        threading.Thread(target=work, daemon=True).start()
     Handler.version, Handler.predictor = given.version, given.predictor_host
     server = Server(("127.0.0.1", given.port), Handler)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

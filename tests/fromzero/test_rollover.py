@@ -160,9 +160,11 @@ def test_the_old_version_is_removed_once_it_has_answered_what_it_had():
     machine.sample(ONE, in_flight=1)
     machine.sample(ONE, held=1)
     assert ("remove", ONE) not in machine.told
+    assert set(machine.rollover.there) == {ONE, TWO}
     machine.sample(ONE)
 
     assert machine.told[-1] == ("remove", ONE)
+    assert set(machine.rollover.there) == {TWO}
 
 
 def test_an_old_version_that_fell_asleep_meanwhile_is_removed():

@@ -83,6 +83,18 @@ def test_more_requests_at_once_than_one_replica_takes_scale_it_out_and_all_are_a
         running.until("asleep revision=")
 
 
+def test_more_use_of_cpu_than_is_aimed_at_scales_out(place, tmp_path):
+    settings = {"minReplicas": 1, "maxReplicas": 2, "scaleMetric": "cpu"}
+    tree = json.loads(document("echo", "--busy", **settings))
+    (container,) = tree["spec"]["predictor"]["containers"]
+    container["resources"] = {"requests": {"cpu": "10m"}}
+    write(place, json.dumps(tree))
+    with up(str(place)) as running:
+        running.until("ready revision=default/echo-predictor-00001", count=2)
+
+        assert "% in use against 80 % wanted" in running.until("replicas=2")
+
+
 def test_no_process_outlives_fromzero_that_was_killed(place, tmp_path):
     number = tmp_path / "orphan"
     write(place, document("echo", f"--orphan={number}"))
