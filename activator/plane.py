@@ -166,7 +166,9 @@ class Plane:
         except OSError as error:
             request.unreachable(str(error))
         else:
-            if not request.connected(upstream):
+            if self._tasks is None:
+                upstream.close()
+            elif not request.connected(upstream):
                 pool.give(upstream, self.clock())
         self.settle()
 
