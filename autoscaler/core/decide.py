@@ -140,7 +140,8 @@ def _load(spec: ScalingSpec, target: float, load: float, window_s: int) -> str:
     if load == 0:
         return f"idle for {window_s} s"
     unit = "requests/s" if spec.metric is Metric.RPS else "in flight"
-    return f"{round(load, 2):g} {unit} over {window_s} s against {target:g} wanted per replica"
+    seen = f"{round(load, 2):g} {unit} over {window_s} s"
+    return f"{seen} against {target:g} wanted per replica"
 
 
 def _bound(spec: ScalingSpec, by_load: int, wanted: int) -> str:

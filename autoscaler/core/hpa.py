@@ -41,7 +41,9 @@ def decide_usage(
         ratio = percent / target
         near = 1 - TOLERANCE <= ratio <= 1 + TOLERANCE
         desired = ready if near else max(1, ceil(ratio * ready))
-        reason = f"{round(percent, 1):g} % in use against {target:g} % wanted, {ready} ready"
+        reason = (
+            f"{round(percent, 1):g} % in use against {target:g} % wanted, {ready} ready"
+        )
     if spec.scale_down_delay_s > 0:
         wanted = desired
         peaks, desired = highest(state.peaks, wanted, spec.scale_down_delay_s, now)
