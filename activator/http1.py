@@ -25,8 +25,8 @@ class Http1(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
-        "_ahead", "_closing", "_fd", "_partial", "_passage", "_paused", "_plane",
-        "_pumping", "_reader", "_since", "_stalled", "_transport", "_tunnel",
+        "_ahead", "_clock", "_closing", "_fd", "_partial", "_passage", "_paused",
+        "_plane", "_pumping", "_reader", "_since", "_stalled", "_transport", "_tunnel",
         "heard", "peer", "spoke", "write",
     )  # fmt: skip
 
@@ -39,6 +39,7 @@ class Http1(asyncio.Protocol):
         """When bytes came last."""
         self.spoke = 0
         self._plane = plane
+        self._clock = plane.clock
         self._reader = RequestReader(plane.settings.bounds)
         self._passage: Passage | None = None
         self._ahead = b""
@@ -75,7 +76,7 @@ class Http1(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        self.heard = self._plane.clock()
+        self.heard = self._clock()
         if self._tunnel and self._passage is not None:
             self._passage.say(data)
         elif self._ahead:

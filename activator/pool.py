@@ -11,6 +11,8 @@ _KEPT: Final = 256
 FRESH_S: Final = 1.0
 """A request that must not be sent twice goes on no connection unused for longer:
 uvicorn closes its own after 5 s, and nothing would say whether the request arrived."""
+HOT_S: Final = 0.001
+"""Unused for no longer, a look at what is in the kernel costs more than it tells."""
 READ_AT_ONCE: Final = 64 << 10
 """Bytes of a body that a replica reads at once, so that a reset says it read none."""
 
@@ -58,9 +60,10 @@ class Pool(Generic[K]):
             return None
         while idle:
             kept = idle.pop()
-            fresh = now - kept.since <= FRESH_S and not self._fleeting
+            unused_s = now - kept.since
+            fresh = unused_s <= FRESH_S and not self._fleeting
             # Its end may be in the kernel already, and not have been read yet.
-            if fresh and kept.is_silent():
+            if fresh and (unused_s <= HOT_S or kept.is_silent()):
                 return kept
             kept.close()
         return None

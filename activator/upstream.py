@@ -46,9 +46,10 @@ class Upstream(asyncio.Protocol):
     """One connection to a replica."""
 
     __slots__ = (
-        "_client", "_done", "_exchange", "_fault", "_fields", "_heard", "_out",
-        "_parser", "_paused", "_pieces", "_plane", "_poll", "_pool", "_silent",
-        "_surplus", "_trailers", "_transport", "_tunnel", "_used",
+        "_client", "_clock", "_done", "_exchange", "_fault", "_fields", "_heard",
+        "_longest", "_out", "_parser", "_paused", "_pieces", "_plane", "_poll",
+        "_pool", "_silent", "_surplus", "_trailers", "_transport", "_tunnel", "_used",
+        "_want_tail",
         "since", "spoke", "tail",
     )  # fmt: skip
 
@@ -64,6 +65,9 @@ class Upstream(asyncio.Protocol):
         self.tail = b""
         """The end of the answer's body, where token counts are wanted."""
         self._plane = plane
+        self._clock = plane.clock
+        self._longest = plane.settings.bounds.head
+        self._want_tail = plane.settings.want_tail
         self._pool = pool
         self._poll: select.poll | None = None
         self._client: Side | None = None
@@ -71,7 +75,8 @@ class Upstream(asyncio.Protocol):
         self._fields: list[Field] = []
         self._trailers: list[Field] = []
         self._pieces: list[bytes] = []
-        self._out: list[bytes] = []
+        self._out = b""
+        """Heads that were read and not sent on yet."""
         self._fault: Fault | None = None
         self._silent = 0
         """Bytes of the answer since the last of its body."""
@@ -147,7 +152,7 @@ class Upstream(asyncio.Protocol):
         # uvloop's transports are none of asyncio's classes.
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
-        self.since = now = self._plane.clock()
+        self.since = now = self._clock()
         self._plane.upstreams.add(self)
         self._plane.wheel.ask(self, now + self._plane.settings.patience.kept_s)
 
@@ -175,7 +180,7 @@ class Upstream(asyncio.Protocol):
             if not self._done:
                 self._fault = self._fault or Fault(502, f"malformed HTTP: {error}")
             self._surplus = True
-        if self._silent > self._plane.settings.bounds.head and not self._done:
+        if self._silent > self._longest and not self._done:
             self._fault = self._fault or Fault(502, "a head that is too long")
         if self._fault is not None:
             if self._exchange.answered:
@@ -195,7 +200,7 @@ class Upstream(asyncio.Protocol):
         socket = self._transport.get_extra_info("socket")
         # A reset that came after the end shows here and nowhere else.
         self._break(said, reset=socket.getsockopt(SOL_SOCKET, SO_ERROR) != 0)
-        self._pool.lost(self, self._plane.clock())
+        self._pool.lost(self, self._clock())
         # Not when what is still to be written has been: the replica reads no more.
         self._transport.abort()
         return False
@@ -205,7 +210,7 @@ class Upstream(asyncio.Protocol):
         self._plane.upstreams.discard(self)
         said = f"broke the connection off: {error}"
         self._break(said, reset=isinstance(error, ConnectionError))
-        self._pool.lost(self, self._plane.clock())
+        self._pool.lost(self, self._clock())
         del self._parser
 
     def pause_writing(self) -> None:
@@ -238,12 +243,12 @@ class Upstream(asyncio.Protocol):
             if isinstance(head, Fault):
                 self._fault = head
                 return
-            self._out.append(head)
+            self._out += head
             # The parser takes what comes next for the body that is only described.
             self._done = exchange.method == b"HEAD"
             fields.clear()
         elif status != 101:
-            self._out.append(exchange.interim(status, fields))
+            self._out += exchange.interim(status, fields)
             fields.clear()
 
     def on_body(self, body: bytes) -> None:
@@ -254,7 +259,8 @@ class Upstream(asyncio.Protocol):
             self._silent = 0
 
     def on_message_complete(self) -> None:
-        if self._exchange.answered:
+        # Whatever is complete after the answer is not the answer.
+        if self._exchange.answered and not self._done:
             self._done = True
             if self._fields:
                 self._trailers, self._fields = self._fields, []
@@ -263,17 +269,17 @@ class Upstream(asyncio.Protocol):
 
     def _flush(self, client: Side) -> None:
         """Send on what was read, at once and as one piece."""
-        out, pieces, exchange = self._out, self._pieces, self._exchange
+        data, pieces, exchange = self._out, self._pieces, self._exchange
+        if data:
+            self._out = b""
         if pieces:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            out.append(exchange.piece(body))
-            if self._plane.settings.want_tail:
+            data += exchange.piece(body)
+            if self._want_tail:
                 self.tail = (self.tail + body)[-TAIL:]
         if self._done:
-            out.append(exchange.end(self._trailers))
-        data = b"".join(out)
-        out.clear()
+            data += exchange.end(self._trailers)
         if data:
             client.send(data)
         if not self._done:
@@ -286,7 +292,7 @@ class Upstream(asyncio.Protocol):
             self.resume()
         if exchange.method == b"HEAD":
             self._parser = HttpResponseParser(self)
-        now = self._plane.clock()
+        now = self._clock()
         if exchange.upstream_stays and exchange.complete and not self._surplus:
             self._pool.give(self, now)
         else:
@@ -314,6 +320,6 @@ class Upstream(asyncio.Protocol):
             fate = Fate.HEARD
         elif self._used:
             fate = Fate.UNREAD if reset else Fate.STALE
-            self._pool.broke(self, self._plane.clock())
+            self._pool.broke(self, self._clock())
         self.close()
         client.broken(reason, fate)

@@ -39,13 +39,17 @@ from activator.core.framing import (
     Fault,
     address,
     is_chunked,
+    is_plain,
     length_of,
     status_line,
 )
 
 # The values of Connection that name no field, as almost every peer writes them.
 _NAMES_NOTHING: Final = frozenset({b"keep-alive", b"Keep-Alive", b"close", b"Close"})
-_VIA: Final = b"\r\nVia: 1.1 fromzero\r\n\r\n"
+_FORWARDED: Final = (
+    b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n"
+    b"Via: 1.1 fromzero\r\n\r\n"
+)
 _END: Final = b"0\r\n\r\n"
 
 
@@ -139,14 +143,19 @@ class Exchange:
         host: bytes | None = None
         connection = upgrade = b""
         coding: bytes | None = None
-        for name, value in fields:
-            what = REQUEST[name]
+        for field in fields:
+            what = REQUEST[field[0]]
             if not what:
-                written += (name, b": ", value, b"\r\n")
-            elif what == HOST:
+                written.append(b": ".join(field))
+                continue
+            name, value = field
+            if what == HOST:
                 if host is not None:
                     return Fault(400, "more than one Host field")
                 host = value.strip()
+            elif what == AGENT:
+                self.agent = value
+                written.append(b": ".join(field))
             elif what == LENGTH:
                 length = length_of(value)
                 if length is None or self.length != NONE:
@@ -180,6 +189,9 @@ class Exchange:
             if not self.old:
                 return Fault(400, "no Host field")
             host = b""
+        if is_plain(self.method, self.target, host):
+            self.host = host
+            return None
         found = address(self.method, self.target, host)
         if isinstance(found, Fault):
             return found
@@ -200,10 +212,8 @@ class Exchange:
         elif what == FORWARDED_HOST:
             self.forwarded_host = self.forwarded_host or value
         elif what >= ISVC:
-            self._lines += (name, b": ", value, b"\r\n")
-            if what == AGENT:
-                self.agent = value
-            elif what == REPEATABLE:
+            self._lines.append(b"%b: %b" % (name, value))
+            if what == REPEATABLE:
                 self.repeatable = True
             elif what == NAMESPACE:
                 self.namespace = value.strip()
@@ -251,27 +261,20 @@ class Exchange:
 
     def request_head(self, path: bytes, peer: bytes) -> bytes:
         """Write the head for upstream; *peer* is the client's address."""
-        written = [self.method, b" ", path, b" HTTP/1.1\r\nHost: ", self.host, b"\r\n"]
+        written = [b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, path, self.host)]
         written += self._lines
         length = self.length
         if length >= 0:
-            written.append(b"Content-Length: %d\r\n" % length)
+            written.append(b"Content-Length: %d" % length)
         elif length == CHUNKED:
-            written.append(b"Transfer-Encoding: chunked\r\n")
+            written.append(b"Transfer-Encoding: chunked")
         elif self.upgrade:
-            written.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+            written.append(b"Connection: Upgrade\r\nUpgrade: websocket")
         if self.forwarded_for:
             peer = b"%b, %b" % (self.forwarded_for, peer)
-        written += (
-            b"X-Forwarded-For: ",
-            peer,
-            b"\r\nX-Forwarded-Proto: ",
-            self.forwarded_proto or b"http",
-            b"\r\nX-Forwarded-Host: ",
-            self.forwarded_host or self.host,
-            _VIA,
-        )
-        return b"".join(written)
+        proto = self.forwarded_proto or b"http"
+        written.append(_FORWARDED % (peer, proto, self.forwarded_host or self.host))
+        return b"\r\n".join(written)
 
     def upload(self) -> bytes:
         """Return the body that upstream is owed by now."""
@@ -327,15 +330,17 @@ class Exchange:
         *keep* is the parser's word on the replica's connection; *extra* are lines of
         our own.
         """
-        written = [status_line(status)]
+        written: list[bytes] = []
         length = NONE
         chunked = False
         named = b""
-        for name, value in fields:
-            what = ANSWER[name]
+        for field in fields:
+            what = ANSWER[field[0]]
             if not what:
-                written += (name, b": ", value, b"\r\n")
-            elif what == LENGTH:
+                written.append(b": ".join(field))
+                continue
+            value = field[1]
+            if what == LENGTH:
                 number = length_of(value)
                 if number is None or length != NONE:
                     return Fault(502, "a Content-Length that is not one number")
@@ -355,12 +360,12 @@ class Exchange:
             if said != "1.1" and (chunked or said != "1.0"):
                 return Fault(502, f"a malformed HTTP/{said} head")
         if named:
-            written[1:] = without(written[1:], tokens(named))
+            written = without(written, tokens(named))
         self.status = status
         self.answered = True
         self.upstream_stays = keep
         if length != NONE and status != 204:
-            written.append(b"Content-Length: %d\r\n" % length)
+            written.append(b"Content-Length: %d" % length)
         if self.method == b"HEAD" or status == 204 or status == 304:
             length = NONE
         elif length == NONE:
@@ -369,14 +374,14 @@ class Exchange:
                 self.stays = False
             else:
                 self._encode = True
-                written.append(b"Transfer-Encoding: chunked\r\n")
+                written.append(b"Transfer-Encoding: chunked")
         self.answer_length = length
         if not self.stays:
-            written.append(b"Connection: close\r\n")
+            written.append(b"Connection: close")
         elif self.old:
-            written.append(b"Connection: keep-alive\r\n")
-        written += (extra, b"\r\n")
-        return b"".join(written)
+            written.append(b"Connection: keep-alive")
+        written.append(extra + b"\r\n")
+        return status_line(status) + b"\r\n".join(written)
 
     def piece(self, data: bytes) -> bytes:
         """Return a piece of the answer's body as the client gets it."""

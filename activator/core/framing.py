@@ -24,6 +24,8 @@ UNTIL_CLOSE: Final = -3
 REPEATABLE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """Methods whose request may be sent twice (RFC 9110 §9.2.2)."""
 
+_SLASH: Final = ord("/")
+_HASH: Final = ord("#")
 _REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE", b"SOURCE", b"PRI"})
 _HOST_CHARACTERS: Final = (
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:[]"
@@ -52,8 +54,8 @@ def length_of(value: bytes) -> int | None:
     >>> length_of(b"12 "), length_of(b"+12"), length_of(b"1,2"), length_of(b"")
     (12, None, None, None)
     """
-    digits = value.strip(b" \t")
-    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
+    digits = value if value.isdigit() else value.strip(b" \t")
+    if len(digits) > _MOST_DIGITS or not digits.isdigit():
         return None
     return int(digits)
 
@@ -65,6 +67,20 @@ def is_chunked(value: bytes) -> bool:
     (True, False, False)
     """
     return value.strip(b" \t").lower() == b"chunked"
+
+
+def is_plain(method: bytes, target: bytes, host: bytes) -> bool:
+    """Say whether `address` would change nothing and refuse nothing: almost always.
+
+    >>> is_plain(b"GET", b"/a", b"b:80"), is_plain(b"GET", b"http://b/a", b"b")
+    (True, False)
+    """
+    return (
+        target[0] == _SLASH
+        and _HASH not in target
+        and method not in _REFUSED_METHODS
+        and not host.translate(None, _HOST_CHARACTERS)
+    )
 
 
 def address(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes] | Fault:
@@ -91,7 +107,7 @@ def address(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes] | 
             target = b"/" + target
     if target == b"*" and method != b"OPTIONS":
         return Fault(400, "the target * is for OPTIONS only")
-    if b"#" in target:
+    if _HASH in target:
         return Fault(400, "the target has a fragment")
     if host.translate(None, _HOST_CHARACTERS):
         return Fault(400, "Host has a character that no host has")

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from activator.core.exchange import Exchange
 from activator.core.framing import CHUNKED
-from activator.pool import FRESH_S, READ_AT_ONCE, Pool
+from activator.pool import FRESH_S, HOT_S, READ_AT_ONCE, Pool
 
 
 class Line:
@@ -60,10 +60,17 @@ def test_what_must_not_be_sent_twice_goes_on_no_connection_that_has_hung_up():
     hung_up.silent = spoke.silent = False
     kept = pool(open_one, hung_up, spoke)
 
-    assert kept.take(once(), 0.0) is open_one
+    assert kept.take(once(), 0.5) is open_one
     assert hung_up.closed
     assert spoke.closed
     assert not open_one.closed
+
+
+def test_a_connection_that_was_used_just_now_is_not_looked_at():
+    line = Line()
+    line.silent = False
+
+    assert pool(line).take(once(), HOT_S) is line
 
 
 def test_what_must_not_be_sent_twice_goes_on_no_old_connection():
