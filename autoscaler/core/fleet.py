@@ -366,6 +366,8 @@ class Fleet:
 
     def _make_room(self, now: float) -> None:
         crowd = self._crowd
+        for of in self._touched:
+            crowd.note(of)
         for of in crowd.released():
             self._decide(of, now)
         answers, gifts = crowd.place(self._reporters, now)

@@ -10,7 +10,7 @@ from autoscaler.core.decide import decide
 from autoscaler.core.domain import Decision, Metric, Observation, StartFailure
 from autoscaler.core.hpa import decide_usage
 from autoscaler.core.revision import Revision
-from autoscaler.core.zero import Phase, ZeroState, settle
+from autoscaler.core.zero import Phase, settle
 
 
 def judge(of: Revision, reporters: Collection[str], now: float) -> float:
@@ -19,9 +19,9 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
     *reporters* are those whose samples are expected.
     """
     spec, replicas = of.scaling, of.replicas
-    slept = of.asleep
     if replicas.ready:
         of.called = False
+    slept = of.asleep
     seen = Observation(
         stable=of.stable.average(now),
         panic=of.panic.average(now),
@@ -35,8 +35,11 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
     else:
         of.decider, decision = decide(spec, of.decider, seen, now)
 
+    if _is_in_vain(of, decision, now):
+        load = decision.desired or of.waits or of.backoff.reason
+        of.sleep("nobody waits any more" if load else decision.reason, now)
+        slept = True
     desired, why = _desired(of, decision, reporters, now)
-    _look_at_start(of, desired, now)
     of.zero, settled = settle(spec, of.zero, desired, replicas.ready, now)
     want = replicas.active if settled.replicas is None else settled.replicas
     if settled.reason:
@@ -89,14 +92,18 @@ def _desired(
     return desired, why
 
 
-def _look_at_start(of: Revision, desired: int | None, now: float) -> None:
-    """Let a start that nobody needs any more end, if nothing of it is there."""
+def _is_in_vain(of: Revision, decision: Decision, now: float) -> bool:
+    """Say whether nobody waits any more for a start of which nothing is there."""
     if of.zero.phase is not Phase.WAKING or of.replicas.target:
-        return
+        return False
     # The deadline is that of an attempt: none is under way.
     of.zero = replace(of.zero, since=now)
-    if not desired and not of.floor and (of.zero.initialised or of.backoff.reason):
-        of.zero = ZeroState(phase=Phase.ASLEEP, since=now, initialised=True, empty=True)
+    if of.floor or of.called or of.reports.wants(now):
+        return False
+    if of.backoff.reason:
+        return True
+    # What was held is load still, but it has gone.
+    return of.zero.initialised and (bool(of.waits) or decision.desired == 0)
 
 
 def _give_up_start(of: Revision, now: float) -> None:
