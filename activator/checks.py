@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 from activator.core.exchange import Exchange
@@ -46,25 +45,20 @@ class Checks:
         """Say whether *exchange* is a check; *path* is what its model is asked."""
         if exchange.method not in _ASKING:
             return False
-        return _remembered(self._paths, path, _is_path) or _remembered(
-            self._agents, exchange.agent, _is_agent
-        )
+        known = self._paths.get(path)
+        if known is None:
+            known = _PATHS.fullmatch(path.partition(b"?")[0]) is not None
+            _remember(self._paths, path, known)
+        if known:
+            return True
+        agent = exchange.agent
+        known = self._agents.get(agent)
+        if known is None:
+            known = _AGENTS.search(agent) is not None
+            _remember(self._agents, agent, known)
+        return known
 
 
-def _remembered(
-    known: dict[bytes, bool], what: bytes, decide: Callable[[bytes], bool]
-) -> bool:
-    said = known.get(what)
-    if said is None:
-        said = decide(what)
-        if len(known) < _REMEMBERED and len(what) <= _LONGEST:
-            known[what] = said
-    return said
-
-
-def _is_path(path: bytes) -> bool:
-    return _PATHS.fullmatch(path.partition(b"?")[0]) is not None
-
-
-def _is_agent(agent: bytes) -> bool:
-    return _AGENTS.search(agent) is not None
+def _remember(known: dict[bytes, bool], what: bytes, said: bool) -> None:
+    if len(known) < _REMEMBERED and len(what) <= _LONGEST:
+        known[what] = said

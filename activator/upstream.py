@@ -19,7 +19,7 @@ from httptools import (
 from activator.bodies import TAIL
 from activator.core.exchange import Exchange
 from activator.core.fields import Field
-from activator.core.framing import UNTIL_CLOSE, Fault
+from activator.core.framing import NONE, UNTIL_CLOSE, Fault
 from activator.phase import Fate
 from activator.pool import Pool
 from activator.settings import ActivatorSettings
@@ -99,7 +99,7 @@ class Upstream(asyncio.Protocol):
         self._silent = 0
         self.tail = b""
         head = exchange.request_head(side.path, side.peer)
-        body = exchange.upload()
+        body = b"" if exchange.length == NONE else exchange.upload()
         if len(body) <= _TOGETHER:
             self._transport.write(head + body)
         else:
@@ -275,10 +275,10 @@ class Upstream(asyncio.Protocol):
         if pieces:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            data += exchange.piece(body)
+            data += exchange.piece(body) if exchange.encoded else body
             if self._want_tail:
                 self.tail = (self.tail + body)[-TAIL:]
-        if self._done:
+        if self._done and exchange.encoded:
             data += exchange.end(self._trailers)
         if data:
             client.send(data)

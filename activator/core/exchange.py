@@ -62,7 +62,6 @@ class Exchange:
     """
 
     __slots__ = (
-        "_encode",
         "_ended",
         "_lines",
         "_sent",
@@ -70,6 +69,7 @@ class Exchange:
         "answer_length",
         "answered",
         "complete",
+        "encoded",
         "expects",
         "forwarded_for",
         "forwarded_host",
@@ -126,10 +126,11 @@ class Exchange:
         """A final head was taken from upstream."""
         self.answer_length = NONE
         self.upstream_stays = False
+        self.encoded = False
+        """The client gets the answer's body in chunks: by `piece` and `end`."""
         self._lines: list[bytes] = []
         self._sent = 0
         self._ended = False
-        self._encode = False
 
     def ask(
         self, fields: Sequence[Field], keep: bool, version: Callable[[], str]
@@ -373,7 +374,7 @@ class Exchange:
             if self.old:
                 self.stays = False
             else:
-                self._encode = True
+                self.encoded = True
                 written.append(b"Transfer-Encoding: chunked")
         self.answer_length = length
         if not self.stays:
@@ -386,10 +387,10 @@ class Exchange:
     def piece(self, data: bytes) -> bytes:
         """Return a piece of the answer's body as the client gets it."""
         # Nothing, as a chunk, would be the last one.
-        return b"%x\r\n%b\r\n" % (len(data), data) if self._encode and data else data
+        return b"%x\r\n%b\r\n" % (len(data), data) if self.encoded and data else data
 
     def end(self, trailers: Sequence[Field] = ()) -> bytes:
         """Return what ends the answer's body for the client."""
-        if not self._encode:
+        if not self.encoded:
             return b""
         return b"0\r\n%b\r\n" % lines(trailers, ANSWER) if trailers else _END

@@ -65,7 +65,12 @@ def test_an_openai_error_is_of_the_kind_of_its_status(status, kind):
 
 
 @given(
-    own=st.builds(Own, st.sampled_from([200, 404, 429, 503]), st.binary()),
+    own=st.builds(
+        Own,
+        st.sampled_from([200, 404, 429, 503]),
+        st.binary(),
+        st.just(b"application/json"),
+    ),
     seconds=st.none() | st.floats(0.0, 1e6),
     held_s=st.none() | st.floats(0.0, 1e6),
     stays=st.booleans(),
