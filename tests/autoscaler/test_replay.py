@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from autoscaler.core.domain import Budget
 from autoscaler.errors import BadInput
+from autoscaler.recording import RecordedFleet
 from autoscaler.replay import Difference, Report, replay, steps
+from tests.autoscaler.core.stage import LLM, Stage, spec
 from tests.vectors.sections import DECISIONS
 
 SCENARIO: dict[str, Any] = {
@@ -167,3 +170,71 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path):
     ]:
         with pytest.raises(BadInput, match=said):
             replay(path)
+
+
+def recorded(path: Path, *, patience_s: float = 60.0) -> Path:
+    """Write what a Fleet decides over a wake, a minute of use and a sleep."""
+    stage = Stage()
+    with path.open("w") as out:
+        stage.fleet = RecordedFleet(out, budget=Budget(patience_s=patience_s), now=0.0)
+        stage.fleet.joined("a", 0.0)
+        stage.add(LLM, spec(stable_window_s=10))
+        stage.load[LLM] = 28
+        stage.wake(LLM)
+        stage.run(10)
+        stage.fleet.configure(LLM, spec(stable_window_s=10, max_replicas=2), stage.now)
+        stage.load[LLM] = 0
+        stage.run(60)
+    assert stage.state(LLM) == "asleep"
+    return path
+
+
+def test_what_a_fleet_was_told_is_decided_again(tmp_path: Path):
+    path = recorded(tmp_path / "a.jsonl")
+
+    report = replay(path)
+
+    assert report.differences == ()
+    assert report.decisions == path.read_text().count('{"type": "Decided"') > 30
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field", "their", "our"),
+    [
+        ('"replicas": 4, "stop": []', '"replicas": 5, "stop": []', "Scale.replicas",
+         "5", "4"),
+        ('"desired": 4,', '"desired": 3,', "Decided.decision", '"desired": 3', "4"),
+        ('"commands": [{', '"commands": [{"type": "Scale"}, {', "", "Scale", "Tell"),
+        ('"commands": []', '"commands": [{"type": "Tell"}]', "Tell", '"Tell"', "none"),
+        ('"commands": []', '"commands": [7]', "", "7", "none"),
+    ],
+)  # fmt: skip
+def test_what_a_fleet_answered_otherwise_is_a_difference(
+    tmp_path: Path, before: str, after: str, field: str, their: str, our: str
+):
+    path = recorded(tmp_path / "a.jsonl")
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+
+    difference = replay(path).differences[0]
+
+    assert difference.field.startswith(field)
+    assert their in difference.theirs
+    assert our in difference.ours
+    assert difference.inputs.startswith('after {"type": "')
+
+
+def test_a_command_that_is_not_given_any_more_is_a_difference(tmp_path: Path):
+    path = recorded(tmp_path / "a.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    number = next(n for n, line in enumerate(lines) if '"type": "Scale"' in line)
+    record = json.loads(lines[number])
+    record["commands"] = record["commands"][:-1]
+    lines[number] = json.dumps(record) + "\n"
+    path.write_text("".join(lines))
+
+    (difference,) = replay(path).differences
+
+    assert (difference.line, difference.field) == (number + 1, "Scale")
+    assert difference.theirs == "none"
