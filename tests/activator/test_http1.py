@@ -284,3 +284,21 @@ def test_connections_come_and_go_without_a_trace():
             assert made.board_level() == 0
 
     play(scene())
+
+
+def test_a_client_that_ends_its_side_before_its_answer_has_left():
+    """As nginx has it: nobody can tell this end from a connection that was closed."""
+
+    async def scene() -> None:
+        async with rig() as made:
+            made.see()
+            client = await made.client()
+            await client.send(post(b"x"))
+            await made.until(lambda: made.board_level() == 1)
+
+            client.writer.write_eof()
+
+            assert await client.rest() == b""
+            await made.until(lambda: made.board_level() == 0)
+
+    play(scene())

@@ -385,3 +385,34 @@ def test_connections_are_used_again():
             assert connections == 1
 
     play(scene())
+
+
+def test_trailers_pass_both_ways_without_what_is_only_for_this_hop():
+    seen: list[bytes] = []
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.head()
+            seen.append(await peer.reader.readuntil(b"0\r\nX-Sum: 1\r\n\r\n"))
+            await peer.send(
+                OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+                b"X-Sum: 2\r\nKeep-Alive: timeout=5\r\nServer-Timing: a\r\n\r\n"
+            )
+
+    async def scene() -> None:
+        async with rig() as made, replica(serve) as port:
+            await made.awake(port)
+            client = await made.client()
+            for _ in range(2):
+                await client.send(
+                    b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n" % HOST.encode()
+                )
+                assert b"Transfer-Encoding: chunked\r\n" in await client.head()
+                assert await client.reader.readuntil(b"\r\n\r\n") == (
+                    b"2\r\nhi\r\n0\r\nX-Sum: 2\r\nServer-Timing: a\r\n\r\n"
+                )
+
+            assert seen == [b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n"] * 2
+
+    play(scene())
