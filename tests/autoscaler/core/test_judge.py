@@ -309,6 +309,20 @@ def test_a_start_that_is_not_ready_by_its_deadline_has_failed():
     assert of.scale == ""
 
 
+def test_after_an_overdue_start_the_next_has_as_long_while_somebody_waits():
+    of = starting()
+
+    say(of, 600.0, held=1)
+    judge(of, HERE, 600.0)
+    assert of.backoff.reason == "not ready within 600 s"
+    of.replicas.stop(["r1"], 0)
+    of.start(1, 601.0)
+    say(of, 601.0, held=1)
+
+    assert (judge(of, HERE, 601.0), of.want) == (1201.0, 1)
+    assert not of.asleep
+
+
 def test_a_start_that_a_backend_never_showed_fails_in_as_many_words_to_it():
     of = Revision(LLM, spec(progress_deadline_s=600.0), 0.0)
     of.reports.knocked("a", 1, 0.0)
