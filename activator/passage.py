@@ -292,7 +292,7 @@ class Passage:
             self.connection.resume()
             self._invite()
         link.begin(self, exchange)
-        if exchange.received and exchange.kept:
+        if exchange.received > READ_AT_ONCE and exchange.kept:
             self._keep()
 
     def _keep(self) -> None:

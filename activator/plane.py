@@ -165,6 +165,10 @@ class Plane:
             request.unreachable("no answer to connecting")
         except OSError as error:
             request.unreachable(str(error))
+        except Exception as error:
+            # Nor may one address that is none end everybody's connections.
+            _log.exception("failed to connect to %s:%s", pool.host, pool.port)
+            request.unreachable(str(error))
         else:
             if self._tasks is None:
                 upstream.close()

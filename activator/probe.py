@@ -84,13 +84,17 @@ class Prober:
                 told = True
                 self._board.connected(key, endpoint)
 
-        while (probe := self._board.probe(key)) is not None:
-            if await is_ready(endpoint.host, endpoint.port, probe, connected):
-                self._probed.pop(endpoint, None)
-                self._board.ready(key, endpoint)
-                return
-            pause_s = pace(self._clock() - began, pause_s)
-            await asyncio.sleep(pause_s)
+        try:
+            while (probe := self._board.probe(key)) is not None:
+                if await is_ready(endpoint.host, endpoint.port, probe, connected):
+                    self._probed.pop(endpoint, None)
+                    self._board.ready(key, endpoint)
+                    return
+                pause_s = pace(self._clock() - began, pause_s)
+                await asyncio.sleep(pause_s)
+        except Exception:
+            # What is wrong with one replica must not end the others' probes.
+            _log.exception("failed to probe revision=%s", key)
 
 
 async def is_ready(
@@ -103,6 +107,9 @@ async def is_ready(
             with socket.socket(family, socket.SOCK_STREAM) as sock:
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, (host, port))
+                if sock.getsockname() == sock.getpeername():
+                    # In the range of ports for outgoing connections one can meet itself.
+                    return False
                 connected()
                 return not probe.path or await _asked(sock, probe, f"{host}:{port}")
     except (OSError, TimeoutError):
