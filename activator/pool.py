@@ -6,8 +6,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from activator.core.exchange import Exchange
 
-_KEPT: Final = 256
-"""So many at most; a replica may well need as many at once."""
+KEPT: Final = 1024
+"""So many at most: what a burst has opened serves the next one, or is closed in time."""
 FRESH_S: Final = 1.0
 """A request that must not be sent twice goes on no connection unused for longer:
 uvicorn closes its own after 5 s, and nothing would say whether the request arrived."""
@@ -71,7 +71,7 @@ class Pool(Generic[K]):
     def give(self, kept: K, now: float) -> None:
         """Keep a connection that is good for another exchange."""
         kept.since = now
-        if self._closed or len(self._idle) >= _KEPT:
+        if self._closed or len(self._idle) >= KEPT:
             kept.close()
         else:
             self._idle.append(kept)

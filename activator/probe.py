@@ -108,8 +108,7 @@ async def is_ready(
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, (host, port))
                 if sock.getsockname() == sock.getpeername():
-                    # In the range of ports for outgoing connections one can meet itself.
-                    return False
+                    return False  # A port of the kernel's own range can meet itself.
                 connected()
                 return not probe.path or await _asked(sock, probe, f"{host}:{port}")
     except (OSError, TimeoutError):

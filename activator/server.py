@@ -27,6 +27,8 @@ __all__ = ["Activator", "ActivatorSettings", "Finished", "Watcher"]
 _log = logging.getLogger(__name__)
 
 _SAMPLE_S: Final = 1.0
+_BACKLOG: Final = 4096
+"""Connections that the kernel keeps for us; its own bound (somaxconn) is no larger."""
 
 
 class Activator:
@@ -98,7 +100,9 @@ class Activator:
             plane.changed = self._look
             self._look()
             servers = [
-                await loop.create_server(lambda: Http1(plane), sock=listener)
+                await loop.create_server(
+                    lambda: Http1(plane), sock=listener, backlog=_BACKLOG
+                )
                 for listener in listeners
             ]
             try:

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from activator.core.exchange import Exchange
 from activator.core.framing import CHUNKED
-from activator.pool import FRESH_S, HOT_S, READ_AT_ONCE, Pool
+from activator.pool import FRESH_S, HOT_S, KEPT, READ_AT_ONCE, Pool
 
 
 class Line:
@@ -198,7 +198,8 @@ class PoolMachine(RuleBasedStateMachine):
         if line is not None:
             assert line in self.kept
             assert not line.closed
-            assert line.silent or not careful
+            hot = self.now - line.since <= HOT_S
+            assert line.silent or hot or not careful
             assert self.now - line.since <= FRESH_S or not careful
             self.kept.remove(line)
             self.taken.append(line)
@@ -212,7 +213,7 @@ class PoolMachine(RuleBasedStateMachine):
     def none_is_in_two_places(self) -> None:
         self.kept = [line for line in self.kept if not line.closed]
         assert not any(line.closed for line in self.taken)
-        assert len(self.kept) <= 256
+        assert len(self.kept) <= KEPT
         assert not (self.over and self.kept)
 
     def _give(self, line: Line) -> None:
