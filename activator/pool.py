@@ -7,7 +7,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from activator.core.exchange import Exchange
 
 KEPT: Final = 1024
-"""So many at most: what a burst has opened serves the next one, or is closed in time."""
+"""So many at most: what a burst has opened serves the next one, or times out."""
 FRESH_S: Final = 1.0
 """A request that must not be sent twice goes on no connection unused for longer:
 uvicorn closes its own after 5 s, and nothing would say whether the request arrived."""

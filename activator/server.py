@@ -145,10 +145,11 @@ class Activator:
 
     async def _tend(self, stop: asyncio.Event) -> None:
         """Look after limits, and sample each second, until *stop*."""
-        sample_at = self._clock() + _SAMPLE_S
+        now = self._clock()
+        sample_at = now + _SAMPLE_S
         while not stop.is_set():
             try:
-                async with asyncio.timeout(GRAIN_S):
+                async with asyncio.timeout(min(GRAIN_S, sample_at - now)):
                     await stop.wait()
             except TimeoutError:
                 pass
@@ -156,7 +157,7 @@ class Activator:
             self._plane.sweep(now)
             if now >= sample_at:
                 # Not a second after a late one: samples keep their rhythm.
-                sample_at = max(sample_at + _SAMPLE_S, now)
+                sample_at = max(sample_at + _SAMPLE_S, now + GRAIN_S)
                 self._sample(now)
 
     def _sample(self, now: float) -> None:
