@@ -47,7 +47,7 @@ STEPS = (
 )  # fmt: skip
 
 
-def scaling(least: int, most: int) -> ScalingSpec:
+def scaling(least: int, most: int, *, panic: bool = True) -> ScalingSpec:
     return ScalingSpec(
         total_value=2.0,
         min_replicas=least,
@@ -55,6 +55,7 @@ def scaling(least: int, most: int) -> ScalingSpec:
         initial_scale=0,
         stable_window_s=WINDOW_S,
         grace_s=0.0,
+        panic=panic,
         progress_deadline_s=60.0,
     )
 
@@ -87,11 +88,13 @@ class Gate:
 class Theatre:
     """The world around a Fleet."""
 
-    def __init__(self, budget: Budget, specs: dict[RevisionKey, RevisionSpec]) -> None:
-        self.now = 0.0
+    def __init__(
+        self, budget: Budget, specs: dict[RevisionKey, RevisionSpec], there: int = 0
+    ) -> None:
+        self.now = 1000.0
         self.out = io.StringIO()
         self.budget = budget
-        self.fleet = RecordedFleet(self.out, budget=budget, now=0.0)
+        self.fleet = RecordedFleet(self.out, budget=budget, now=self.now)
         self.specs: dict[RevisionKey, RevisionSpec] = {}
         self.since: dict[RevisionKey, float] = {}
         self.machines: dict[RevisionKey, dict[str, Machine]] = defaultdict(dict)
@@ -107,12 +110,23 @@ class Theatre:
         self.born = 0
         self.waiting: deque[Command] = deque()
         self.obeying = False
-        self.last_wakes: list[Wake] = []
+        self.late: deque[Wake | Drained] = deque(maxlen=4)
+        """What may be said again, late."""
         self.rejected = 0
         for name in NAMES:
             self.join(name)
         for key, spec in specs.items():
             self.configure(key, spec)
+            self.find(key, there)
+
+    def find(self, key: RevisionKey, there: int) -> None:
+        """Let a Fleet that is new meet replicas that are not."""
+        for number in range(there):
+            name = f"{key.name}-old-{number}"
+            self.machines[key][name] = Machine(name, up=True)
+        if there:
+            self.show(key)
+            self.up(key)
 
     # Calls.
 
@@ -155,10 +169,10 @@ class Theatre:
             return
         gate = self.gates[message.reporter, message.key]
         told = self.views.get(message.key)
-        if isinstance(message, Wake):
-            self.last_wakes.append(message)
-            if told is not None and message.epoch < told.epoch:
-                self.old_wake = message.key
+        if isinstance(message, Wake | Drained) and message not in self.late:
+            self.late.append(message)
+        if isinstance(message, Wake) and told and message.epoch < told.epoch:
+            self.old_wake = message.key
         if isinstance(message, Sample):
             idle = not (message.held or message.in_flight or message.requests)
             vouched = min((e.idle_s for e in message.replicas), default=0.0)
@@ -354,7 +368,7 @@ class Theatre:
                 in_flight=gate.in_flight[each.replica],
                 idle_s=0.0
                 if gate.in_flight[each.replica]
-                else self.now - max(gate.used[each.replica], self.joined[name]),
+                else self.now - gate.used[each.replica],
                 ready=each.replica in gate.ready,
             )
             for each in view.addresses
@@ -472,8 +486,8 @@ class Theatre:
             case "restart":
                 self.restart(name)
             case "repeat":
-                for wake in self.last_wakes[-2:]:
-                    self.say(wake)
+                for message in tuple(self.late):
+                    self.say(message)
             case "less":
                 less = replace(spec.scaling, max_replicas=1, min_replicas=0)
                 self.configure(key, replace(spec, scaling=less))
@@ -513,6 +527,10 @@ PLAY = st.lists(
     max_size=60,
 )
 BOUNDS = st.sampled_from([(0, 1), (0, 4), (1, 2), (2, 3)])
+SLEEPS_AND_IS_WOKEN_LATE = [
+    (kind, KEYS[0], "a")
+    for kind in ("arrive", "up", "finish", "seconds", "seconds", "gone", "repeat")
+]
 LONG_S = 330
 """The longest back-off, and a start."""
 
@@ -521,8 +539,9 @@ def perform(
     steps: list[tuple[str, RevisionKey, str]],
     budget: Budget,
     specs: dict[RevisionKey, RevisionSpec],
+    there: int = 0,
 ) -> Theatre:
-    theatre = Theatre(budget, specs)
+    theatre = Theatre(budget, specs, there)
     theatre.advance()
     for kind, key, name in steps:
         if key in specs:
@@ -532,13 +551,19 @@ def perform(
 
 
 @settings(deadline=None)
-@given(PLAY, BOUNDS)
-def test_all_that_waits_is_served_and_what_is_idle_sleeps_in_the_end(steps, bounds):
+@given(PLAY, BOUNDS, st.integers(0, 3), st.booleans())
+@example(SLEEPS_AND_IS_WOKEN_LATE, (0, 1), 0, True)
+@example([], (0, 4), 2, False)
+def test_all_that_waits_is_served_and_what_is_idle_sleeps_in_the_end(
+    steps, bounds, there, panic
+):
     key = KEYS[0]
+    there = min(there, bounds[1])
     theatre = perform(
         [(kind, key, name) for kind, _, name in steps],
         Budget(),
-        {key: RevisionSpec(scaling=scaling(*bounds))},
+        {key: RevisionSpec(scaling=scaling(*bounds, panic=panic))},
+        there,
     )
 
     assert theatre.held() == 0
@@ -583,14 +608,18 @@ def test_with_load_for_ever_everybody_has_its_turn(gib, needs, patience_s):
         for key, each in zip(KEYS, needs, strict=True)
     }
     theatre = Theatre(Budget(memory=gib * GIB, patience_s=patience_s), specs)
-    served = dict.fromkeys(KEYS, 0.0)
+    served = dict.fromkeys(KEYS, theatre.now)
     turn_s = patience_s + 10
     longest = dict.fromkeys(KEYS, 0.0)
 
     for _ in range(12 * turn_s):
         for key in KEYS:
+            # One that is served always has a request when it is asked.
+            theatre.finish("a", key)
             theatre.arrive("a", key)
-        theatre.be_kind(1)
+            theatre.up(key)
+            theatre.gone(key)
+        theatre.second()
         for key in KEYS:
             if not theatre.gates["a", key].held:
                 served[key] = theatre.now
