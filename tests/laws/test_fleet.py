@@ -124,6 +124,7 @@ class Theatre:
         for number in range(there):
             name = f"{key.name}-old-{number}"
             self.machines[key][name] = Machine(name, up=True)
+        self.target[key] = there
         if there:
             self.show(key)
             self.up(key)
