@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from typing import assert_never
 
 from autoscaler.core.agenda import Agenda
 from autoscaler.core.commands import Command, Order, Status, Tell
@@ -121,6 +122,8 @@ class Fleet:
             case Drained(reporter=reporter, replica=replica):
                 of.replicas.emptied(replica, reporter)
                 self._drained(of)
+            case _:
+                assert_never(message)
         self._close(now)
 
     def observe(
@@ -191,6 +194,8 @@ class Fleet:
                 of.pin(pinned=order is Order.PIN)
                 self._reconsider(now)
                 self._decide(of, now)
+            case _:
+                assert_never(order)
         self._close(now)
 
     def advance(self, now: float) -> None:
@@ -261,9 +266,8 @@ class Fleet:
         self._rouse(of, now)
 
     def _tell_again(self, of: Revision, now: float) -> None:
-        if of.told is not None:
-            of.told_at = now
-            self._commands.append(Tell(message=of.told))
+        of.told_at = now
+        self._commands.append(Tell(message=of.view()))
 
     def _ready(self, of: Revision, now: float) -> None:
         of.backoff = of.backoff.ready(now)

@@ -22,6 +22,7 @@ from autoscaler.core.messages import (
     Lost,
     Ready,
     Refusal,
+    ReplicaLoad,
     Sample,
     Wake,
 )
@@ -1238,3 +1239,53 @@ def test_a_failing_start_lets_the_next_one_try():
 
     assert stage.state(IRIS) == "starting"
     assert stage.state(LLM) == "failing"
+
+
+# What is said again.
+
+
+def loads(stage: Stage, *, ready: bool) -> tuple[ReplicaLoad, ...]:
+    return tuple(
+        ReplicaLoad(replica=name, in_flight=0, idle_s=0.0, ready=ready)
+        for name in stage.there[LLM]
+    )
+
+
+def test_a_ready_or_lost_that_was_lost_heals_with_the_next_sample():
+    stage = starting()
+
+    stage.sample(LLM, replicas=loads(stage, ready=True))
+    assert stage.state(LLM) == "ready"
+
+    stage.sample(LLM, replicas=loads(stage, ready=False))
+    assert stage.state(LLM) == "starting"
+
+
+def test_who_should_report_and_does_not_is_told_the_view_again():
+    stage = Stage(reporters=("a", "b"))
+    stage.add(LLM, spec())
+    stage.load[LLM] = 1
+    stage.wake(LLM)
+    stage.run(4)
+    count = len(stage.told(LLM))
+    stage.run(4)
+    assert len(stage.told(LLM)) == count
+    stage.quiet.add("b")
+
+    stage.run(6)
+
+    assert len(stage.told(LLM)) > count
+    assert stage.told(LLM)[-1] == stage.told(LLM)[count - 1]
+
+
+def test_what_no_backend_has_shown_yet_is_called_off_without_a_drain():
+    fleet = Fleet(budget=Budget(), now=0.0)
+    fleet.configure(LLM, spec(min_replicas=3), 0.0)
+    fleet.advance(0.0)
+    fleet.take()
+
+    fleet.configure(LLM, spec(min_replicas=1, max_replicas=1), 0.5)
+
+    (scale,) = [each for each in fleet.take() if isinstance(each, Scale)]
+    assert (scale.replicas, scale.stop) == (1, ())
+    assert scale.reason.endswith("at least 1 (minReplicas)")
