@@ -244,10 +244,7 @@ class Fleet:
     def _other_view(self, of: Revision, sample: Sample, now: float) -> None:
         """Heal an activator that has an old view, or one of a Fleet before this."""
         if sample.version > of.version:
-            of.version = sample.version
-            of.epoch = max(of.epoch, sample.epoch)
-            of.told = None
-            of.stale = True
+            of.catch_up(sample)
             self._touch(of)
         elif now - of.told_at >= _AGAIN_S:
             self._tell_again(of, now)
@@ -277,12 +274,8 @@ class Fleet:
         self._decide(of, now)
 
     def _put_to_sleep(self, of: Revision, now: float) -> None:
-        ready = of.replicas.ready
-        if of.floor:
-            least = "pinned" if of.pinned else f"minReplicas is {of.floor}"
-            of.reason = f"not put to sleep: {least}"
-        elif of.reports.wants(now) or (ready and not of.idle(self._reporters, now)):
-            of.reason = "not put to sleep: it has requests"
+        if why_not := of.needed(self._reporters, now):
+            of.reason = f"not put to sleep: {why_not}"
         elif not of.asleep:
             of.sleep("put to sleep by hand", now)
             self._decide(of, now)

@@ -23,8 +23,8 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
         of.called = False
     slept = of.asleep
     seen = Observation(
-        stable=of.stable.average(now),
-        panic=of.panic.average(now),
+        stable=of.load.stable.average(now),
+        panic=of.load.panic.average(now),
         ready=replicas.ready,
         starting=replicas.active - replicas.ready,
     )

@@ -14,14 +14,13 @@ from autoscaler.core.domain import (
     Replica,
     RevisionKey,
     RevisionSpec,
-    ScalingSpec,
     StartFailure,
 )
+from autoscaler.core.load import Load
 from autoscaler.core.messages import Refusal, Sample, View
 from autoscaler.core.replicas import Replicas
 from autoscaler.core.reports import Reports
 from autoscaler.core.room import Yield
-from autoscaler.core.window import Window
 from autoscaler.core.zero import Phase, ZeroState
 
 LONGEST_BACKOFF_S = 300.0
@@ -44,8 +43,8 @@ class Revision:
         "due",
         "epoch",
         "key",
+        "load",
         "mode",
-        "panic",
         "percent",
         "percent_at",
         "pinned",
@@ -62,7 +61,6 @@ class Revision:
         "shown",
         "spec",
         "spent",
-        "stable",
         "stale",
         "stops",
         "told",
@@ -86,7 +84,7 @@ class Revision:
         self.due = inf
         self.born = now
         """Since when its load is counted: before a whole window nothing goes."""
-        self.stable, self.panic = _windows(spec.scaling)
+        self.load = Load(spec.scaling)
         self.reports = Reports()
         self.replicas = Replicas()
         self.decider = DeciderState()
@@ -95,7 +93,7 @@ class Revision:
         self.percent: float | None = None
         """Use of cpu or memory."""
         self.percent_at = -inf
-        self.used_at = now
+        self.used_at = -inf
         """When it was last known to have a request."""
         self.ready_at = inf
         """Since when somebody serves; inf: nobody does."""
@@ -162,22 +160,11 @@ class Revision:
         new_s = self.reports.heard(sample, now)
         if sample.held or sample.in_flight or sample.requests or sample.concurrency:
             self.used_at = now
-        if new_s <= 0:
-            return
-        load = sample.concurrency
-        if self.scaling.metric is Metric.RPS:
-            load = sample.requests / sample.span_s
-        if new_s < 1.5:
-            load *= new_s
-            self.stable.record(load, now)
-            self.panic.record(load, now)
-            return
-        at = now
-        while new_s > 0 and now - at < self.scaling.stable_window_s:
-            part = load * min(1.0, new_s)
-            self.stable.record(part, at)
-            self.panic.record(part, at)
-            at, new_s = at - 1.0, new_s - 1.0
+        if new_s > 0:
+            load = sample.concurrency
+            if self.scaling.metric is Metric.RPS:
+                load = sample.requests / sample.span_s
+            self.load.record(load, new_s, now)
 
     def covered(self, reporters: Collection[str], now: float) -> bool:
         """Say whether all that came in a whole window is known."""
@@ -192,25 +179,20 @@ class Revision:
         """Say whether all reporters said just now that it has no request."""
         return bool(reporters) and self.reports.idle(reporters, now)
 
+    def needed(self, reporters: Collection[str], now: float) -> str:
+        """Say why it may not be put to sleep; empty: it may."""
+        if self.floor:
+            return "pinned" if self.pinned else f"minReplicas is {self.floor}"
+        idle = self.idle(reporters, now) or not self.replicas.ready
+        return "" if idle and not self.reports.wants(now) else "it has requests"
+
     def configure(self, spec: RevisionSpec, now: float) -> None:
         """Take new settings: they count at once, and the load so far is kept."""
         before = self.spec.scaling
         self.spec = spec
         self._pin()
-        scaling = spec.scaling
-        if scaling.metric is not before.metric:
-            # The windows are in another unit.
-            self.stable, self.panic = _windows(scaling)
+        if not self.load.configure(before, spec.scaling, now):
             self.born = now
-        elif scaling.aggregation is not before.aggregation:
-            kept = (self.stable, self.panic)
-            self.stable, self.panic = _windows(scaling)
-            for old, new in zip(kept, (self.stable, self.panic), strict=True):
-                for second, load in old.seconds():
-                    new.record(load, second)
-        else:
-            self.stable.resize(scaling.stable_window_s, now)
-            self.panic.resize(scaling.panic_window_s, now)
         self.backoff = Backoff()
         self.unblock()
 
@@ -308,7 +290,7 @@ class Revision:
     def slept(self, why: str) -> None:
         """Forget the load of before: only a new request wakes it."""
         self.rests = why
-        self.stable, self.panic = _windows(self.scaling)
+        self.load.forget(self.scaling)
         self.decider = DeciderState()
         self.called = False
         if self.spent:
@@ -351,6 +333,13 @@ class Revision:
             self.scale = ""
             self.stops.clear()
 
+    def catch_up(self, sample: Sample) -> None:
+        """Number views and sleeps after those that a Fleet before this one told."""
+        self.version = sample.version
+        self.epoch = max(self.epoch, sample.epoch)
+        self.told = None
+        self.stale = True
+
     def _as_room_allows(self, decided: Decided) -> Decided:
         """Say what comes of a decision now; all of it, unless it waits or failed."""
         if self.want <= self.replicas.active:
@@ -380,10 +369,3 @@ class Revision:
             paused=self.paused,
             refusal=self.refusal,
         )
-
-
-def _windows(spec: ScalingSpec) -> tuple[Window, Window]:
-    return (
-        Window(spec.stable_window_s, spec.aggregation),
-        Window(spec.panic_window_s, spec.aggregation),
-    )

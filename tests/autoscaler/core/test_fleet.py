@@ -1288,4 +1288,4 @@ def test_what_no_backend_has_shown_yet_is_called_off_without_a_drain():
 
     (scale,) = [each for each in fleet.take() if isinstance(each, Scale)]
     assert (scale.replicas, scale.stop) == (1, ())
-    assert scale.reason.endswith("at least 1 (minReplicas)")
+    assert scale.reason == "idle for 60 s; at most 1 (maxReplicas)"

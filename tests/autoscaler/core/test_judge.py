@@ -222,7 +222,7 @@ def test_one_that_falls_asleep_forgets_its_load():
     seconds(of, 101, 161)
     assert of.asleep
 
-    assert of.stable.average(160.0) == 0.0
+    assert of.load.stable.average(160.0) == 0.0
     assert judge(of, HERE, 161.0) == inf
 
 

@@ -97,8 +97,8 @@ def test_a_sample_of_a_second_is_one_second_of_load():
     for second in range(1, 61):
         of.heard(sample(3), float(second))
 
-    assert of.stable.average(60.0) == 3.0
-    assert of.panic.average(60.0) == 3.0
+    assert of.load.stable.average(60.0) == 3.0
+    assert of.load.panic.average(60.0) == 3.0
 
 
 def test_a_sample_that_is_repeated_counts_once():
@@ -106,7 +106,7 @@ def test_a_sample_that_is_repeated_counts_once():
     of.heard(sample(3), 1.0)
     of.heard(sample(3), 1.0)
 
-    assert of.stable.average(1.0) == 3.0
+    assert of.load.stable.average(1.0) == 3.0
 
 
 def test_the_loads_of_reporters_add_up():
@@ -114,7 +114,7 @@ def test_the_loads_of_reporters_add_up():
     of.heard(sample(3, reporter="a"), 1.0)
     of.heard(sample(2, reporter="b"), 1.0)
 
-    assert of.stable.average(1.0) == 5.0
+    assert of.load.stable.average(1.0) == 5.0
 
 
 def test_part_of_a_second_is_part_of_its_load():
@@ -122,7 +122,7 @@ def test_part_of_a_second_is_part_of_its_load():
     of.heard(sample(4, span_s=0.5), 1.2)
     of.heard(sample(2, span_s=0.5), 1.7)
 
-    assert of.stable.average(1.9) == 3.0
+    assert of.load.stable.average(1.9) == 3.0
 
 
 @pytest.mark.parametrize("span_s", [2.0, 3.5, 6.0])
@@ -132,9 +132,9 @@ def test_a_sample_of_a_longer_span_counts_in_each_of_its_seconds(span_s: float):
 
     of.heard(sample(4, span_s=span_s), 1.0 + span_s)
 
-    total = of.stable.average(1.0 + span_s) * int(1.0 + span_s)
+    total = of.load.stable.average(1.0 + span_s) * int(1.0 + span_s)
     assert total == pytest.approx(1.0 + 4.0 * span_s, rel=0.01)
-    assert max(load for _, load in of.stable.seconds()) <= 4.0 + 1.0
+    assert max(load for _, load in of.load.stable.seconds()) <= 4.0 + 1.0
 
 
 def test_a_span_longer_than_the_window_fills_the_window():
@@ -142,20 +142,20 @@ def test_a_span_longer_than_the_window_fills_the_window():
 
     of.heard(sample(4, span_s=100.0), 200.0)
 
-    assert of.stable.average(200.0) == 4.0
+    assert of.load.stable.average(200.0) == 4.0
 
 
 def test_requests_per_second_are_counted_where_they_are_the_metric():
     of = revision(metric=Metric.RPS)
     of.heard(sample(1, requests=20, span_s=2.0), 2.0)
 
-    assert of.stable.average(2.0) == 10.0
+    assert of.load.stable.average(2.0) == 10.0
 
 
 @pytest.mark.parametrize(
     ("said", "used_at"),
     [
-        pytest.param(sample(), 0.0, id="nothing"),
+        pytest.param(sample(), -inf, id="nothing"),
         pytest.param(sample(held=1, concurrency=0.0), 5.0, id="one is held"),
         pytest.param(sample(1, concurrency=0.0), 5.0, id="one is in flight"),
         pytest.param(sample(requests=1), 5.0, id="one came"),
@@ -203,8 +203,8 @@ def test_new_settings_keep_the_load():
 
     of.configure(spec(stable_window_s=30, max_replicas=9), 60.0)
 
-    assert of.stable.average(60.0) == 3.0
-    assert (of.stable.window_s, of.panic.window_s) == (30, 3)
+    assert of.load.stable.average(60.0) == 3.0
+    assert (of.load.stable.window_s, of.load.panic.window_s) == (30, 3)
     assert of.scaling.max_replicas == 9
     assert of.born == 0.0
 
@@ -223,8 +223,8 @@ def test_another_aggregation_keeps_the_load(before: Aggregation, after: Aggregat
 
     of.configure(spec(aggregation=after), 120.0)
 
-    assert of.stable.average(120.0) == pytest.approx(3.0, rel=0.01)
-    assert of.panic.average(120.0) == pytest.approx(3.0, rel=0.01)
+    assert of.load.stable.average(120.0) == pytest.approx(3.0, rel=0.01)
+    assert of.load.panic.average(120.0) == pytest.approx(3.0, rel=0.01)
 
 
 def test_another_metric_begins_anew():
@@ -234,7 +234,7 @@ def test_another_metric_begins_anew():
 
     of.configure(spec(metric=Metric.RPS), 60.0)
 
-    assert of.stable.average(60.0) == 0.0
+    assert of.load.stable.average(60.0) == 0.0
     assert of.born == 60.0
     assert not of.covered(["a"], 60.0)
 
@@ -299,7 +299,7 @@ def test_who_falls_asleep_forgets_its_load_and_who_called_it():
 
     of.sleep("put to sleep by hand", 3.0)
 
-    assert of.stable.average(3.0) == 0.0
+    assert of.load.stable.average(3.0) == 0.0
     assert not of.called
 
 
