@@ -155,13 +155,12 @@ class Loop:
         self._do(key, lambda now: self._fleet.usage(key, percent, now))
 
     def observed(self, key: RevisionKey, replicas: tuple[Replica, ...]) -> None:
-        """Take the backend's picture of *key*; one that was removed is ignored."""
-        if key in self._known:
-            self._do(
-                key,
-                lambda now: self._fleet.observe(key, replicas, now),
-                Observed(key=key, replicas=replicas),
-            )
+        """Take the backend's picture of *key*.
+
+        Of a revision that was removed only the Fleet must know: it took room until now.
+        """
+        event = Observed(key=key, replicas=replicas) if key in self._known else None
+        self._do(key, lambda now: self._fleet.observe(key, replicas, now), event)
 
     def failed(self, key: RevisionKey, failure: StartFailure) -> None:
         """Take a start that failed."""

@@ -13,16 +13,20 @@ from prometheus_client import CollectorRegistry
 from autoscaler.backends.base import Launch
 from autoscaler.core.commands import Command, Decided, Order, Scale, Status, Tell
 from autoscaler.core.domain import (
+    Budget,
     Decision,
     GateSpec,
     Mode,
+    Needs,
     Observation,
     Probe,
     Replica,
     RevisionKey,
     RevisionSpec,
+    ScalingSpec,
     StartFailure,
 )
+from autoscaler.core.fleet import Fleet
 from autoscaler.core.messages import Downlink, Gone, Ready, Uplink, View, Wake
 from autoscaler.events import Failure, Observed
 from autoscaler.loop import Loop
@@ -243,16 +247,46 @@ def test_a_probe_that_succeeds_is_told_to_the_backend_too():
     assert fleet.told == [("hear", IRIS, "Ready")]
 
 
-def test_what_a_backend_says_of_a_removed_revision_is_ignored():
+def test_that_a_removed_revisions_replicas_went_is_told_to_the_fleet_alone():
     loop, fleet, backend = made()
     loop.configure(IRIS, RevisionSpec(), LAUNCH)
     loop.observed(IRIS, (Replica(id="iris-1"),))
+    heard: list[object] = []
+    loop.listen(heard.append)
 
     loop.remove(IRIS)
     loop.observed(IRIS, ())
 
-    assert [each[0] for each in fleet.told] == ["configure", "observe", "remove"]
+    assert fleet.told[1:] == [
+        ("observe", IRIS, 1), ("remove", IRIS), ("observe", IRIS, 0),
+    ]  # fmt: skip
     assert [each[0] for each in backend.told] == ["configure", "remove"]
+    assert heard == []
+
+
+def test_a_removed_revision_gives_its_room_back_once_its_replicas_went():
+    async def scene():
+        fleet = Fleet(budget=Budget(memory=1), now=0.0)
+        loop = Loop(fleet, Telemetry(CollectorRegistry()), lambda: 0.0)
+        backend = Machines()
+        loop.attach(backend)
+        spec = RevisionSpec(
+            scaling=ScalingSpec(min_replicas=0, initial_scale=0), needs=Needs(memory=1)
+        )
+        loop.configure(IRIS, spec, LAUNCH)
+        loop.configure(LLM, spec, LAUNCH)
+        loop.order(IRIS, Order.WAKE)
+        loop.observed(IRIS, (Replica(id="iris-1"),))
+
+        loop.remove(IRIS)
+        loop.order(LLM, Order.WAKE)
+        assert ("scale", LLM, 1, ()) not in backend.told
+
+        loop.observed(IRIS, ())
+        assert ("scale", LLM, 1, ()) in backend.told
+        loop.close()
+
+    asyncio.run(scene())
 
 
 def test_a_failed_start_is_told_kept_and_announced():
