@@ -6,11 +6,11 @@ SETUP  := $(VENV)/.setup
 DEMO   := $(VENV)/.demo
 INTEROP := $(VENV)/.interop
 
-.PHONY: help demo test install interop fmt lint types test-fast test-all coverage golden bench check ci clean
+.PHONY: help demo test install interop kube-assets fmt lint types test-fast test-all coverage golden bench check ci clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(SETUP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old: fromzero needs 3.11 or newer (make PYTHON=python3.12)")'
@@ -36,6 +36,9 @@ interop: $(INTEROP)  ## Install the heavy packages whose tests skip without them
 $(INTEROP): $(DEMO) tests/interop/setup.sh
 	PYTHON=$(PYTHON) sh tests/interop/setup.sh
 	@touch $@
+
+kube-assets:  ## Build the parts of a real Kubernetes that its tests run (minutes, once)
+	$(PYTHON) -m tests.kube.assets
 
 fmt: $(SETUP)  ## Format the code
 	$(BIN)/ruff format .

@@ -156,6 +156,18 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """A port of an activator's that stands in for one port of a revision's Service."""
+
+    port: int
+    """The activator's."""
+    name: str = ""
+    """The Service port's; it names the port of a replica in `ports`."""
+    tunnel: bool = False
+    """Held, then passed on byte by byte: h2c and gRPC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionSpec:
     """All settings of a revision, as the Fleet is configured with them."""
 
@@ -165,6 +177,8 @@ class RevisionSpec:
     probe: Probe = field(default_factory=Probe)
     together: tuple[RevisionKey, ...] = ()
     """Revisions woken when this one is (a transformer wakes its predictor)."""
+    entrances: tuple[Entrance, ...] = ()
+    """Ports of their own at which activators serve it, whatever a request says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +190,8 @@ class Replica:
     host: str = ""
     port: int = 0
     """0: no address yet."""
+    ports: tuple[tuple[str, int], ...] = ()
+    """Its other ports, by the names of the Service's ports."""
     ready: bool = False
     """The backend's own word; an activator's probe may say so earlier (`Ready`)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoscaler.core.domain import GateSpec, Probe, RevisionKey
+from autoscaler.core.domain import Entrance, GateSpec, Probe, RevisionKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,8 @@ class Address:
     """Requests this activator may have there at once; -1: no limit."""
     draining: bool = False
     """Finish what it has, send nothing new; say `Drained` when it is empty."""
+    ports: tuple[tuple[str, int], ...] = ()
+    """Its other ports, by the names of entrances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,11 @@ class View:
     """Not empty: hold new requests, because of this reason (it makes room)."""
     refusal: Refusal | None = None
     """Answer held and new requests with this, at once."""
+    entrances: tuple[Entrance, ...] = ()
+    """Listen here for it."""
+    aside: bool = False
+    """Clients can reach replicas by themselves: close each connection that came by an
+    entrance after its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

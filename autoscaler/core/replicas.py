@@ -21,6 +21,7 @@ class Member:
         "host",
         "id",
         "port",
+        "ports",
         "ready",
         "said_by",
         "served",
@@ -34,6 +35,7 @@ class Member:
         self.id = name
         self.host = ""
         self.port = 0
+        self.ports: tuple[tuple[str, int], ...] = ()
         self.shown_ready = False
         """The backend's word."""
         self.said_by: dict[str, None] = {}
@@ -128,6 +130,7 @@ class Replicas:
                 continue
             member = self._members.setdefault(name, Member(name))
             member.host, member.port = replica.host, replica.port
+            member.ports = replica.ports
             member.shown_ready = replica.ready
         self.count()
         return Deaths(ready=ready, starting=starting)
@@ -297,6 +300,7 @@ class Replicas:
                 port=member.port,
                 slots=slots,
                 draining=member.draining,
+                ports=member.ports,
             )
             for member in self.ours()
             if member.port

@@ -34,6 +34,7 @@ class Revision:
     """What is remembered of one revision; its rules are in the modules that use it."""
 
     __slots__ = (
+        "aside",
         "backoff",
         "blocked",
         "born",
@@ -42,6 +43,7 @@ class Revision:
         "decider",
         "due",
         "epoch",
+        "keeps",
         "key",
         "load",
         "mode",
@@ -102,6 +104,11 @@ class Revision:
         self.called = False
         """Somebody who holds nothing wants it up, until it is: a person, or a revision
         that needs it."""
+
+        self.aside = False
+        """Clients reach its replicas without an activator."""
+        self.keeps = ""
+        """Why it must not go to zero now, whatever its load; empty: it may."""
 
         self.want = 0
         """Replicas to have, room or not."""
@@ -368,4 +375,6 @@ class Revision:
             addresses=self.replicas.addresses(limit or -1),
             paused=self.paused,
             refusal=self.refusal,
+            entrances=self.spec.entrances,
+            aside=self.aside,
         )

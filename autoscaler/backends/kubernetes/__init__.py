@@ -1,0 +1,1 @@
+"""A cluster as a backend: what is watched, what is written, and why."""
