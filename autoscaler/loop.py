@@ -12,7 +12,13 @@ from typing import Protocol, TypeVarTuple
 from autoscaler.backends.base import Backend, Launch
 from autoscaler.clock import Clock, monotonic, wall
 from autoscaler.core.commands import Command, Decided, Order, Scale, Status, Tell
-from autoscaler.core.domain import Replica, RevisionKey, RevisionSpec, StartFailure
+from autoscaler.core.domain import (
+    Budget,
+    Replica,
+    RevisionKey,
+    RevisionSpec,
+    StartFailure,
+)
 from autoscaler.core.messages import Downlink, Ready, Uplink, View
 from autoscaler.events import Event, Failure, Moment, Observed
 from autoscaler.telemetry import Telemetry
@@ -59,6 +65,17 @@ class Decider(Protocol):
 
     def order(self, key: RevisionKey, order: Order, now: float) -> None:
         """Take what a person asks for."""
+
+    def lead(self, *, leading: bool, now: float) -> None:
+        """Decide alone, or follow another."""
+
+    def standing(
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+    ) -> None:
+        """Know how activators stand to *key*, and why it must not go to zero."""
+
+    def rebudget(self, budget: Budget, now: float) -> None:
+        """Know what room there is."""
 
     def advance(self, now: float) -> None:
         """Do all that is due by *now*."""
@@ -127,11 +144,16 @@ class Loop:
             self._guarded(key, self._backend.ready, key, message.replica)
         self._do(key, lambda now: self._fleet.hear(message, now), message)
 
-    def configure(self, key: RevisionKey, spec: RevisionSpec, launch: Launch) -> None:
-        """Know a revision, or know it by new settings, without a restart."""
+    def configure(
+        self, key: RevisionKey, spec: RevisionSpec, launch: Launch | None = None
+    ) -> None:
+        """Know a revision, or know it by new settings, without a restart.
+
+        Without *launch* its backend knows by itself how a replica is started.
+        """
         self._known.add(key)
         backend = self._backend
-        if backend is not None:
+        if backend is not None and launch is not None:
             self._guarded(key, backend.configure, key, launch)
         self._do(key, lambda now: self._fleet.configure(key, spec, now))
 
@@ -149,6 +171,22 @@ class Loop:
         """Do what a person asks for."""
         _log.info("ordered revision=%s order=%s", key, order.value)
         self._do(key, lambda now: self._fleet.order(key, order, now))
+
+    def lead(self, *, leading: bool) -> None:
+        """Decide alone, or follow another that does."""
+        _log.info("leading=%s", leading)
+        self._do(None, lambda now: self._fleet.lead(leading=leading, now=now))
+
+    def standing(self, key: RevisionKey, *, aside: bool, keeps: str) -> None:
+        """Know how activators stand to *key*, and why it must not go to zero now."""
+        self._do(
+            key,
+            lambda now: self._fleet.standing(key, now, aside=aside, keeps=keeps),
+        )
+
+    def rebudget(self, budget: Budget) -> None:
+        """Know what room there is."""
+        self._do(None, lambda now: self._fleet.rebudget(budget, now))
 
     def usage(self, key: RevisionKey, percent: float) -> None:
         """Take the mean use of cpu or memory by *key*'s replicas, % of the request."""

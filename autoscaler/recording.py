@@ -19,10 +19,13 @@ from autoscaler.core.calls import (
     Failed,
     Hear,
     Joined,
+    Lead,
     Left,
     Observe,
     Ordered,
+    Rebudget,
     Remove,
+    Standing,
     Usage,
 )
 from autoscaler.core.commands import Command, Order, Status
@@ -85,6 +88,17 @@ class RecordedFleet:
     def order(self, key: RevisionKey, order: Order, now: float) -> None:
         self._call(Ordered(key=key, order=order), now)
 
+    def lead(self, *, leading: bool, now: float) -> None:
+        self._call(Lead(leading=leading), now)
+
+    def standing(
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+    ) -> None:
+        self._call(Standing(key=key, aside=aside, keeps=keeps), now)
+
+    def rebudget(self, budget: Budget, now: float) -> None:
+        self._call(Rebudget(budget=budget), now)
+
     def advance(self, now: float) -> None:
         self._call(Advance(), now)
 
@@ -142,6 +156,12 @@ def apply(fleet: Fleet, call: Call, now: float) -> None:
             fleet.usage(key, percent, now)
         case Ordered(key=key, order=order):
             fleet.order(key, order, now)
+        case Lead(leading=leading):
+            fleet.lead(leading=leading, now=now)
+        case Standing(key=key, aside=aside, keeps=keeps):
+            fleet.standing(key, now, aside=aside, keeps=keeps)
+        case Rebudget(budget=budget):
+            fleet.rebudget(budget, now)
         case Advance():
             fleet.advance(now)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoscaler.core.commands import Order
-from autoscaler.core.domain import Replica, RevisionKey, RevisionSpec, StartFailure
+from autoscaler.core.domain import (
+    Budget,
+    Replica,
+    RevisionKey,
+    RevisionSpec,
+    StartFailure,
+)
 from autoscaler.core.messages import Uplink
 
 
@@ -77,6 +83,29 @@ class Ordered:
     order: Order
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """This Fleet leads, or follows another."""
+
+    leading: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How activators stand to a revision changed."""
+
+    key: RevisionKey
+    aside: bool
+    keeps: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebudget:
+    """There is other room than before."""
+
+    budget: Budget
+
+
 @dataclass(frozen=True, slots=True)
 class Advance:
     """Time has come."""
@@ -92,5 +121,8 @@ Call = (
     | Failed
     | Usage
     | Ordered
+    | Lead
+    | Standing
+    | Rebudget
     | Advance
 )

@@ -26,6 +26,16 @@ class Crowd:
         self._rests: dict[RevisionKey, tuple[Replicas, Needs]] = {}
         """What was removed, and is not gone yet."""
 
+    def rebudget(self, budget: Budget) -> list[Revision]:
+        """Know what room there is; return who waited and need not any more."""
+        self._budget = budget
+        self.limited = budget.memory is not None or budget.gpus is not None
+        freed = [] if self.limited else [of for of, _ in self._wishes.values()]
+        for of in freed:
+            self.wishes_nothing(of)
+        self.changed()
+        return freed
+
     def came(self, of: Revision) -> None:
         """Know a new revision; what is left of an earlier one is its own."""
         rest = self._rests.pop(of.key, None)

@@ -20,6 +20,7 @@ from autoscaler.core.domain import (
     RevisionSpec,
     StartFailure,
 )
+from autoscaler.core.fit import fit, follow, hush, stop_drained
 from autoscaler.core.judge import judge
 from autoscaler.core.messages import (
     Drained,
@@ -50,6 +51,7 @@ class Fleet:
         self._crowd = Crowd(budget)
         self._touched: list[Revision] = []
         self._commands: list[Command] = []
+        self._leading = True
 
     @property
     def wake_at(self) -> float:
@@ -85,6 +87,29 @@ class Fleet:
         self._reconsider(now)
         self._close(now)
 
+    def lead(self, *, leading: bool, now: float) -> None:
+        """Decide alone, or follow another Fleet: only what sleeps is woken then."""
+        self._leading = leading
+        for of in self._revisions.values():
+            self._decide(of, now)
+        self._close(now)
+
+    def standing(
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+    ) -> None:
+        """Know how activators stand to *key*, and why it must not go to zero now."""
+        of = self._revisions.get(key)
+        if of is not None and of.stand(aside=aside, keeps=keeps):
+            self._decide(of, now)
+            self._close(now)
+
+    def rebudget(self, budget: Budget, now: float) -> None:
+        """Know that there is other room than before."""
+        for of in self._crowd.rebudget(budget):
+            self._decide(of, now)
+        self._reconsider(now)
+        self._close(now)
+
     def joined(self, reporter: str, now: float) -> None:
         """Expect samples of *reporter*: until a whole window is known nothing goes."""
         self._reporters[reporter] = now
@@ -107,6 +132,9 @@ class Fleet:
         if of is None:
             self._commands.append(Tell(message=Gone(key=message.key)))
             return
+        if not self._leading and isinstance(message, Sample | Wake):
+            # Sleeps are numbered by the one who leads.
+            of.epoch = message.epoch
         match message:
             case Sample():
                 self._sample(of, message, now)
@@ -142,7 +170,7 @@ class Fleet:
         if replicas and not of.shown and not of.replicas.target:
             of.adopt(replicas, now)
         else:
-            deaths = of.replicas.see(replicas)
+            deaths = of.replicas.see(replicas, ours=self._leading)
             if deaths.starting:
                 reason = "it ended before it was ready"
                 of.failed(StartFailure(reason=reason, final=False), now)
@@ -286,8 +314,7 @@ class Fleet:
         """Decide on *of*; if that wakes it, wake those that it needs too."""
         slept = of.asleep
         if of.yields is not None and not of.yields.busy:
-            # It was to make room because it was idle.
-            of.yields = None
+            of.yields = None  # It was to make room because it was idle.
             self._crowd.changed()
         self._decide(of, now)
         if slept and not of.asleep:
@@ -299,7 +326,10 @@ class Fleet:
 
     def _decide(self, of: Revision, now: float) -> None:
         again_at = judge(of, self._reporters, now)
-        self._apply(of, now)
+        if self._leading:
+            fit(of, self._crowd, self._reporters, now)
+        else:
+            follow(of, now)
         self._touch(of)
         replicas = of.replicas
         if (
@@ -319,47 +349,19 @@ class Fleet:
             due = min(due, of.refused_until)
         self._agenda.put(of, due)
 
-    def _apply(self, of: Revision, now: float) -> None:
-        """Begin to have what is wanted: drain, keep those that drain, or start."""
-        replicas = of.replicas
-        lack = of.want - replicas.active
-        if lack < 0:
-            if replicas.shrink(-lack, of.reports):
-                of.scale = of.scale or of.reason
-            of.stale = True
-            self._crowd.changed()
-            self._drained(of)
-        elif lack and replicas.draining:
-            lack = replicas.resume(lack)
-            of.stale = True
-            self._crowd.changed()
-        if lack > 0 and of.backoff.reason:
-            # The last start failed: one at a time, until one is ready.
-            lack = min(lack, 1 - (replicas.active - replicas.ready))
-        if lack <= 0 or now < of.backoff.until:
-            self._crowd.wishes_nothing(of)
-        elif self._crowd.limited:
-            self._crowd.wishes(of, lack, now)
-        else:
-            of.start(lack, now)
-
     def _drained(self, of: Revision) -> None:
         """Stop those that have nothing left."""
-        if of.replicas.draining:
-            names = of.replicas.drained(self._reporters, of.reports)
-            if names:
-                of.stop(names)
-                self._touch(of)
-                self._crowd.changed()
+        if stop_drained(of, self._reporters):
+            self._touch(of)
+            self._crowd.changed()
 
     def _reconsider(self, now: float) -> None:
         """Let those try again who could not have room as things were."""
-        if self._crowd.limited:
-            for of in self._revisions.values():
-                if of.blocked:
-                    of.unblock()
-                    self._decide(of, now)
-            self._crowd.changed()
+        for of in self._revisions.values():
+            if of.blocked:
+                of.unblock()
+                self._decide(of, now)
+        self._crowd.changed()
 
     def _make_room(self, now: float) -> None:
         crowd = self._crowd
@@ -392,6 +394,7 @@ class Fleet:
             self._make_room(now)
         if self._touched:
             for of in self._touched:
+                hush(of, leading=self._leading)
                 of.say(self._commands, now)
                 self._crowd.note(of)
             self._touched.clear()

@@ -40,10 +40,14 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
         of.sleep("nobody waits any more" if load else decision.reason, now)
         slept = True
     desired, why = _desired(of, decision, reporters, now)
+    if of.keeps and not of.asleep:
+        spec = replace(spec, scale_to_zero=False)
     of.zero, settled = settle(spec, of.zero, desired, replicas.ready, now)
     want = replicas.active if settled.replicas is None else settled.replicas
     if settled.reason:
         why += "; " + settled.reason
+        if of.keeps and of.scaling.scale_to_zero:
+            why = why.replace("scale to zero is off", of.keeps)
         if of.pinned and not of.spec.scaling.min_replicas:
             why = why.replace("(minReplicas)", "(pinned)")
     if replicas.active > replicas.ready and (

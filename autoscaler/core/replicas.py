@@ -114,8 +114,11 @@ class Replicas:
         member = self._members.get(name)
         return None if member is None or member.stopping else member
 
-    def see(self, picture: tuple[Replica, ...]) -> Deaths:
-        """Take in a backend's complete picture; say who died."""
+    def see(self, picture: tuple[Replica, ...], *, ours: bool = True) -> Deaths:
+        """Take in a backend's complete picture; say who died.
+
+        Not *ours*: somebody else commands, so what is there is what there is to be.
+        """
         shown = {replica.id: replica for replica in picture}
         self._dead = {name: None for name in self._dead if name in shown}
         ready = starting = 0
@@ -132,6 +135,8 @@ class Replicas:
             member.host, member.port = replica.host, replica.port
             member.ports = replica.ports
             member.shown_ready = replica.ready
+        if picture and not ours:
+            self.target = sum(not member.stopping for member in self._members.values())
         self.count()
         return Deaths(ready=ready, starting=starting)
 

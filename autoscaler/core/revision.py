@@ -214,6 +214,13 @@ class Revision:
             scaling = replace(scaling, min_replicas=1)
         self.scaling = scaling
 
+    def stand(self, *, aside: bool, keeps: str) -> bool:
+        """Know how activators stand to it; say whether that is news."""
+        before = self.aside, self.keeps
+        self.stale |= self.aside != aside
+        self.aside, self.keeps = aside, keeps
+        return before != (aside, keeps)
+
     def adopt(self, picture: tuple[Replica, ...], now: float) -> None:
         """Take what a backend has for what it was told to have."""
         self.replicas.adopt(picture)

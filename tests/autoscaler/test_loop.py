@@ -89,6 +89,17 @@ class Script:
     def order(self, key: RevisionKey, order: Order, now: float) -> None:
         self._tell("order", key, order)
 
+    def lead(self, *, leading: bool, now: float) -> None:
+        self._tell("lead", leading)
+
+    def standing(
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+    ) -> None:
+        self._tell("standing", key, aside, keeps)
+
+    def rebudget(self, budget: Budget, now: float) -> None:
+        self._tell("rebudget", budget)
+
     def advance(self, now: float) -> None:
         self.wake_at = inf
         self.advanced.set()
@@ -428,3 +439,24 @@ def test_use_and_pictures_reach_the_fleet():
 
     assert fleet.told[1:] == [("usage", IRIS, 80.0), ("observe", IRIS, 1)]
     assert heard == [Observed(key=IRIS, replicas=(Replica(id="iris-1"),))]
+
+
+def test_what_a_cluster_says_reaches_the_fleet():
+    async def scene() -> None:
+        loop, script, machines = made()
+
+        loop.configure(IRIS, RevisionSpec())
+        loop.lead(leading=False)
+        loop.standing(IRIS, aside=True, keeps="nobody stands in")
+        loop.rebudget(Budget(gpus=3))
+
+        assert [each for each in script.told if each[0] != "configure"] == [
+            ("lead", False),
+            ("standing", IRIS, True, "nobody stands in"),
+            ("rebudget", Budget(gpus=3)),
+        ]
+        # A backend that starts replicas by itself is given no launch.
+        assert machines.told == []
+        loop.close()
+
+    asyncio.run(scene())

@@ -59,6 +59,10 @@ def play(fleet: Fleet | RecordedFleet) -> list[list[Command]]:
     fleet.advance(14.0)
     fleet.hear(Drained(key=LLM, reporter="a", replica="r2"), 14.5)
     took()
+    fleet.standing(LLM, 14.6, aside=True, keeps="nobody stands in")
+    fleet.rebudget(BUDGET, 14.7)
+    fleet.lead(leading=False, now=14.8)
+    took()
     fleet.remove(LLM, 15.0)
     took()
     return answers
