@@ -70,9 +70,9 @@ class Decider(Protocol):
         """Decide alone, or follow another."""
 
     def standing(
-        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str, awaits: str
     ) -> None:
-        """Know how activators stand to *key*, and why it must not go to zero."""
+        """Know what a backend alone knows of *key*."""
 
     def rebudget(self, budget: Budget, now: float) -> None:
         """Know what room there is."""
@@ -177,11 +177,16 @@ class Loop:
         _log.info("leading=%s", leading)
         self._do(None, lambda now: self._fleet.lead(leading=leading, now=now))
 
-    def standing(self, key: RevisionKey, *, aside: bool, keeps: str) -> None:
-        """Know how activators stand to *key*, and why it must not go to zero now."""
+    def standing(
+        self, key: RevisionKey, *, aside: bool, keeps: str, awaits: str
+    ) -> None:
+        """Know how activators stand to *key*, why it must not go to zero now, and what
+        a start waits for that takes its own time."""
         self._do(
             key,
-            lambda now: self._fleet.standing(key, now, aside=aside, keeps=keeps),
+            lambda now: self._fleet.standing(
+                key, now, aside=aside, keeps=keeps, awaits=awaits
+            ),
         )
 
     def rebudget(self, budget: Budget) -> None:

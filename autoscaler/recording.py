@@ -92,9 +92,10 @@ class RecordedFleet:
         self._call(Lead(leading=leading), now)
 
     def standing(
-        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str, awaits: str
     ) -> None:
-        self._call(Standing(key=key, aside=aside, keeps=keeps), now)
+        call = Standing(key=key, aside=aside, keeps=keeps, awaits=awaits)
+        self._call(call, now)
 
     def rebudget(self, budget: Budget, now: float) -> None:
         self._call(Rebudget(budget=budget), now)
@@ -158,8 +159,8 @@ def apply(fleet: Fleet, call: Call, now: float) -> None:
             fleet.order(key, order, now)
         case Lead(leading=leading):
             fleet.lead(leading=leading, now=now)
-        case Standing(key=key, aside=aside, keeps=keeps):
-            fleet.standing(key, now, aside=aside, keeps=keeps)
+        case Standing(key=key, aside=aside, keeps=keeps, awaits=awaits):
+            fleet.standing(key, now, aside=aside, keeps=keeps, awaits=awaits)
         case Rebudget(budget=budget):
             fleet.rebudget(budget, now)
         case Advance():

@@ -96,7 +96,8 @@ class Standing:
 
     key: RevisionKey
     aside: bool
-    keeps: str
+    keeps: str = ""
+    awaits: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,11 +95,11 @@ class Fleet:
         self._close(now)
 
     def standing(
-        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str, awaits: str
     ) -> None:
-        """Know how activators stand to *key*, and why it must not go to zero now."""
+        """Know what a backend alone knows of *key*; see `Revision.stand`."""
         of = self._revisions.get(key)
-        if of is not None and of.stand(aside=aside, keeps=keeps):
+        if of is not None and of.stand(aside, keeps, awaits):
             self._decide(of, now)
             self._close(now)
 

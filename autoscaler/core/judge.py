@@ -40,6 +40,8 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
         of.sleep("nobody waits any more" if load else decision.reason, now)
         slept = True
     desired, why = _desired(of, decision, reporters, now)
+    if of.awaits:
+        of.progressed(now)
     if of.keeps and not of.asleep:
         spec = replace(spec, scale_to_zero=False)
     of.zero, settled = settle(spec, of.zero, desired, replicas.ready, now)
@@ -117,7 +119,5 @@ def _give_up_start(of: Revision, now: float) -> None:
     if of.replicas.condemn():
         of.scale = of.scale or failure.reason
     of.failed(failure, now)
-    of.progress_at = now
-    if of.zero.phase is Phase.WAKING:
-        of.zero = replace(of.zero, since=now)
+    of.progressed(now)
     of.stale = True

@@ -35,6 +35,7 @@ class Revision:
 
     __slots__ = (
         "aside",
+        "awaits",
         "backoff",
         "blocked",
         "born",
@@ -107,6 +108,8 @@ class Revision:
 
         self.aside = False
         """Clients reach its replicas without an activator."""
+        self.awaits = ""
+        """What a start waits for that has no deadline of ours: a node, an image."""
         self.keeps = ""
         """Why it must not go to zero now, whatever its load; empty: it may."""
 
@@ -214,12 +217,13 @@ class Revision:
             scaling = replace(scaling, min_replicas=1)
         self.scaling = scaling
 
-    def stand(self, *, aside: bool, keeps: str) -> bool:
-        """Know how activators stand to it; say whether that is news."""
-        before = self.aside, self.keeps
+    def stand(self, aside: bool, keeps: str, awaits: str) -> bool:
+        """Know how activators stand to it, why it must not go to zero now, and what a
+        start waits for that takes its own time; say whether any of it is news."""
+        before = self.aside, self.keeps, self.awaits
         self.stale |= self.aside != aside
-        self.aside, self.keeps = aside, keeps
-        return before != (aside, keeps)
+        self.aside, self.keeps, self.awaits = aside, keeps, awaits
+        return before != (aside, keeps, awaits)
 
     def adopt(self, picture: tuple[Replica, ...], now: float) -> None:
         """Take what a backend has for what it was told to have."""
@@ -234,9 +238,12 @@ class Revision:
         """Start *number* more."""
         self.replicas.start(number)
         self.scale = self.scale or self.reason
+        self.progressed(now)
+
+    def progressed(self, now: float) -> None:
+        """Count the progress deadline from now: it is that of an attempt."""
         self.progress_at = now
         if self.zero.phase is Phase.WAKING:
-            # The progress deadline is that of an attempt.
             self.zero = replace(self.zero, since=now)
 
     def stop(self, names: list[str]) -> None:

@@ -93,9 +93,9 @@ class Script:
         self._tell("lead", leading)
 
     def standing(
-        self, key: RevisionKey, now: float, *, aside: bool, keeps: str
+        self, key: RevisionKey, now: float, *, aside: bool, keeps: str, awaits: str
     ) -> None:
-        self._tell("standing", key, aside, keeps)
+        self._tell("standing", key, aside, keeps, awaits)
 
     def rebudget(self, budget: Budget, now: float) -> None:
         self._tell("rebudget", budget)
@@ -447,12 +447,12 @@ def test_what_a_cluster_says_reaches_the_fleet():
 
         loop.configure(IRIS, RevisionSpec())
         loop.lead(leading=False)
-        loop.standing(IRIS, aside=True, keeps="nobody stands in")
+        loop.standing(IRIS, aside=True, keeps="nobody stands in", awaits="a node")
         loop.rebudget(Budget(gpus=3))
 
         assert [each for each in script.told if each[0] != "configure"] == [
             ("lead", False),
-            ("standing", IRIS, True, "nobody stands in"),
+            ("standing", IRIS, True, "nobody stands in", "a node"),
             ("rebudget", Budget(gpus=3)),
         ]
         # A backend that starts replicas by itself is given no launch.

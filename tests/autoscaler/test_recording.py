@@ -59,7 +59,7 @@ def play(fleet: Fleet | RecordedFleet) -> list[list[Command]]:
     fleet.advance(14.0)
     fleet.hear(Drained(key=LLM, reporter="a", replica="r2"), 14.5)
     took()
-    fleet.standing(LLM, 14.6, aside=True, keeps="nobody stands in")
+    fleet.standing(LLM, 14.6, aside=True, keeps="nobody stands in", awaits="")
     fleet.rebudget(BUDGET, 14.7)
     fleet.lead(leading=False, now=14.8)
     took()

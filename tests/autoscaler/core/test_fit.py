@@ -149,7 +149,9 @@ def test_what_must_not_go_to_zero_keeps_one_until_it_may():
     stage.load[LLM] = 1
     stage.wake(LLM)
     stage.run(5)
-    stage.fleet.standing(LLM, stage.now, aside=False, keeps="no activator stands in")
+    stage.fleet.standing(
+        LLM, stage.now, aside=False, keeps="no activator stands in", awaits=""
+    )
     stage.load[LLM] = 0
 
     stage.run(600)
@@ -157,7 +159,7 @@ def test_what_must_not_go_to_zero_keeps_one_until_it_may():
     assert len(stage.there[LLM]) == 1
     assert "no activator stands in" in stage.status(LLM).reason
 
-    stage.fleet.standing(LLM, stage.now, aside=False, keeps="")
+    stage.fleet.standing(LLM, stage.now, aside=False, keeps="", awaits="")
     stage.run(600)
     assert stage.there[LLM] == []
 
@@ -167,7 +169,9 @@ def test_what_must_not_go_to_zero_is_not_woken_for_that():
     stage.add(LLM, spec())
     stage.run(5)
 
-    stage.fleet.standing(LLM, stage.now, aside=False, keeps="no activator stands in")
+    stage.fleet.standing(
+        LLM, stage.now, aside=False, keeps="no activator stands in", awaits=""
+    )
     stage.run(60)
 
     assert stage.scales(LLM) == []
@@ -185,7 +189,7 @@ def test_standing_aside_is_told_and_forgets_no_backoff():
     stage.settle()
     assert stage.views[LLM].refusal
 
-    stage.fleet.standing(LLM, stage.now, aside=True, keeps="")
+    stage.fleet.standing(LLM, stage.now, aside=True, keeps="", awaits="")
     stage.settle()
 
     assert stage.views[LLM].aside
@@ -248,6 +252,27 @@ def test_a_budget_of_the_same_size_is_no_news():
 def test_standing_said_of_nobody_known_is_nothing():
     stage = Stage()
 
-    stage.fleet.standing(LLM, 0.0, aside=True, keeps="")
+    stage.fleet.standing(LLM, 0.0, aside=True, keeps="", awaits="")
 
     assert stage.fleet.take() == []
+
+
+def test_the_progress_deadline_does_not_run_while_a_start_waits_for_a_node():
+    stage = Stage()
+    stage.add(LLM, spec(progress_deadline_s=60.0))
+    stage.slow.add(LLM)
+    stage.load[LLM] = 1
+    stage.wake(LLM)
+    stage.fleet.standing(LLM, stage.now, aside=False, keeps="", awaits="a node")
+
+    first = stage.there[LLM][0]
+
+    stage.run(300)
+    assert stage.views[LLM].refusal is None
+    assert stage.there[LLM] == [first]
+
+    stage.fleet.standing(LLM, stage.now, aside=False, keeps="", awaits="")
+    stage.run(59)
+    assert stage.there[LLM] == [first]
+    stage.run(5)
+    assert first not in stage.there[LLM]
