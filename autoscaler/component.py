@@ -55,6 +55,8 @@ class Component:
     stable: Place | None = None
     """What this is a canary of: its fields count where this has none."""
     said: list[Said] = field(default_factory=list)
+    live: Mapping[str, Place] = field(default_factory=dict)
+    """Places by the names of settings: what is said of one revision wins over all."""
 
     def at(self, name: str) -> Place | None:
         """Return the field *name*, which guides also print at `spec` level."""
@@ -128,6 +130,8 @@ def settings(
 
 
 def _where(component: Component, knob: Knob) -> Place | None:
+    if (live := component.live.get(knob.name)) is not None:
+        return live
     annotated = component.annotation(*knob.annotations)
     own = component.at(knob.document) if knob.document else None
     if own is None:

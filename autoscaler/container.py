@@ -92,7 +92,7 @@ def read(layers: Sequence[Layer], identity: Identity, owner: Component) -> Conta
     return Container(
         launch=_ported(launch, _declared_port(layers)),
         ready_path=_ready_path(layers, identity, owner),
-        model_name=_model_name(launch.command),
+        model_name=model_name(launch.command),
         storage_uri=storage_uri,
     )
 
@@ -295,7 +295,8 @@ def _ready_path(layers: Sequence[Layer], identity: Identity, owner: Component) -
     return ""
 
 
-def _model_name(command: Sequence[str]) -> str:
+def model_name(command: Sequence[str]) -> str:
+    """Return what arguments call the model; empty: they do not say."""
     for at, each in enumerate(command):
         if found := _MODEL_NAME.fullmatch(each):
             value = found["value"]

@@ -44,7 +44,7 @@ def routes(entrances: Sequence[Entrance], domain: str) -> tuple[Route, ...]:
             Route(
                 namespace=namespace,
                 service=name,
-                hosts=tuple(_hosts(name, namespace, domain)),
+                hosts=tuple(hosts_of(name, namespace, domain)),
                 models=tuple(dict.fromkeys((*alone, f"{namespace}/{name}", *called))),
                 backends=_backends(first),
             )
@@ -71,7 +71,7 @@ def _components(
             namespace=namespace,
             service=name,
             component=component,
-            hosts=tuple(_hosts(whole, namespace, domain)),
+            hosts=tuple(hosts_of(whole, namespace, domain)),
             backends=_backends(group),
         )
         for each in group:
@@ -80,7 +80,7 @@ def _components(
                     namespace=namespace,
                     service=name,
                     component=component,
-                    hosts=tuple(_hosts(each.base, namespace, domain)),
+                    hosts=tuple(hosts_of(each.base, namespace, domain)),
                     backends=_scaled(each.backends),
                 )
 
@@ -99,7 +99,7 @@ def _scaled(
     return tuple((key, weight * 100.0 / total) for key, weight in backends)
 
 
-def _hosts(name: str, namespace: str, domain: str) -> Iterator[str]:
+def hosts_of(name: str, namespace: str, domain: str) -> Iterator[str]:
     """Return every host that means *name*: outside first, then as in a cluster."""
     if domain:
         yield f"{name}-{namespace}.{domain}"
@@ -116,7 +116,9 @@ def clashes(services: Sequence[Service], domain: str) -> Iterator[Problem]:
         names = {document.name, *(each.base for each in service.pieces)}
         names |= {f"{document.name}-{each.component}" for each in service.pieces}
         hosts = {
-            host for name in names for host in _hosts(name, document.namespace, domain)
+            host
+            for name in names
+            for host in hosts_of(name, document.namespace, domain)
         }
         for host in sorted(hosts & taken.keys())[:1]:
             other = taken[host]

@@ -174,7 +174,7 @@ def _of_model(
             storage_uri=storage_uri,
             model_mount=_mount(component),
         ),
-        probe=_probe(found.ready_path, _protocol(wish, runtime), called),
+        probe=asked(found.ready_path, _protocol(wish, runtime), called),
         runtime=f"{runtime.title}{', shipped' if runtime.shipped else ''}",
     )
     if not made.launch.command:
@@ -214,7 +214,7 @@ def _of_containers(
             storage_uri=uri or _listed(component, around) or "",
             model_mount=_mount(component),
         ),
-        probe=_probe(found.ready_path, protocol or "", called),
+        probe=asked(found.ready_path, protocol or "", called),
         runtime="its own command",
     )
     return made, (called,) if called != around.identity.name else ()
@@ -281,7 +281,7 @@ def _protocol(wish: Wish, runtime: Runtime) -> str:
     return next((each for each in ("v1", "v2") if each in known), "")
 
 
-def _probe(ready_path: str, protocol: str, name: str) -> Probe:
+def asked(ready_path: str, protocol: str, name: str) -> Probe:
     """Return how to ask: by what the container says itself, else by its protocol."""
     paths: Mapping[str, str] = {
         "v1": f"/v1/models/{name}",

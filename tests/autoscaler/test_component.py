@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.component import SpecDefaults
+from autoscaler.component import Component, SpecDefaults, settings
 from autoscaler.core.domain import Aggregation, Metric, ScalingSpec
+from autoscaler.errors import Problem
 from autoscaler.kserve import Defaults
+from autoscaler.marked import Marked
+from autoscaler.place import Place
 from tests.autoscaler.written import only, planned, refused, said, service
 
 KNATIVE = "autoscaling.knative.dev/"
@@ -234,3 +237,23 @@ def test_only_a_foreign_autoscaler_class_is_warned_of(tmp_path, wanted, warned):
     found = said(planned(tmp_path, service(annotations={f"{KNATIVE}class": wanted})))
 
     assert any("class is mine" in each for each in found) is warned
+
+
+def test_what_is_said_of_one_revision_wins_over_fields_and_annotations():
+    problems: list[Problem] = []
+    own = Place(
+        "",
+        "spec.predictor",
+        Marked({"minReplicas": Marked(1, 0), "maxReplicas": Marked(4, 0)}, 0),
+        problems,
+    )
+    live = {
+        "min-replicas": Place("", "live.min-replicas", Marked(0, 0), problems),
+        "scale-to-zero-grace-period": Place("", "live.grace", Marked("9s", 0), problems),
+    }
+    component = Component(place=own, metadata=None, live=live)
+
+    found, _ = settings(component, SpecDefaults())
+
+    assert (found.min_replicas, found.max_replicas, found.grace_s) == (0, 4, 9.0)
+    assert problems == []
