@@ -13,6 +13,11 @@ from autoscaler.core.domain import Needs
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+def nothing() -> Mapping[str, str]:
+    """Return NOTHING: a dataclass takes no mapping itself for a default."""
+    return NOTHING
+
+
 class Owner(NamedTuple):
     """An ownerReference that says controller."""
 
@@ -30,8 +35,8 @@ class Meta:
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
-    labels: Mapping[str, str] = NOTHING
-    annotations: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = field(default_factory=nothing)
+    annotations: Mapping[str, str] = field(default_factory=nothing)
     owner: Owner | None = None
     deleting: bool = False
     created: float = 0.0
@@ -125,13 +130,13 @@ class Deployment:
     """spec.replicas."""
     ready: int = 0
     """status.readyReplicas."""
-    selector: Mapping[str, str] = NOTHING
+    selector: Mapping[str, str] = field(default_factory=nothing)
     """spec.selector.matchLabels; matchExpressions make it unmanaged."""
     simple: bool = True
     """Its selector has no matchExpressions."""
-    labels: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = field(default_factory=nothing)
     """Of the pod template."""
-    annotations: Mapping[str, str] = NOTHING
+    annotations: Mapping[str, str] = field(default_factory=nothing)
     """Of the pod template."""
     containers: tuple[Container, ...] = ()
     grace_s: float = 30.0
@@ -157,7 +162,7 @@ class Service:
     """A Service."""
 
     meta: Meta
-    selector: Mapping[str, str] = NOTHING
+    selector: Mapping[str, str] = field(default_factory=nothing)
     ports: tuple[ServicePort, ...] = ()
     headless: bool = False
     kind: str = "ClusterIP"
@@ -191,7 +196,7 @@ class InferenceService:
     """An InferenceService: its document, as it was written; anything may be in it."""
 
     meta: Meta
-    spec: Mapping[str, Any] = MappingProxyType({})
+    spec: Mapping[str, Any] = field(default_factory=nothing)
     mode: str = ""
     """status.deploymentMode."""
 
@@ -218,3 +223,14 @@ class Writer:
     kind: str
     target: str
     """Name of the Deployment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRoute:
+    """An HTTPRoute of the Gateway API."""
+
+    meta: Meta
+    services: tuple[str, ...] = ()
+    """Names of the Services behind it, in its own namespace."""
+    timeout_s: float = 0.0
+    """Shortest timeouts.request of its rules; 0: none."""
