@@ -72,5 +72,7 @@ class Finding:
     reason: str
     """In CamelCase, as an Event's."""
     message: str
+    warning: bool = True
+    """False: good to know, or only a matter of waiting."""
     blocks: bool = False
     """Hands off: the revision is not managed, and is let go if it was."""
