@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from autoscaler.core.commands import Decided, Order, Scale, Status
@@ -24,6 +24,32 @@ class Known(Protocol):
 
     def order(self, key: RevisionKey, order: Order) -> None:
         """Do what a person asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """What a person should know of an object in a cluster."""
+
+    about: str
+    """As "InferenceService production/iris"."""
+    revision: RevisionKey | None = None
+    """None: it concerns none, or all of the object's."""
+    reason: str
+    """In CamelCase, as an Event's."""
+    message: str
+    blocks: bool = False
+    """Because of it, hands are kept off."""
+
+
+def remark(of: Remark) -> dict[str, object]:
+    """Return *of* in the shape that `GET /status` promises."""
+    return {
+        "about": of.about,
+        "revision": None if of.revision is None else list(of.revision),
+        "reason": of.reason,
+        "message": of.message,
+        "blocks": of.blocks,
+    }
 
 
 def revision(status: Status) -> dict[str, object]:

@@ -15,7 +15,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
 from autoscaler import answers
-from autoscaler.answers import Known
+from autoscaler.answers import Known, Remark
 from autoscaler.core.commands import Order
 from autoscaler.core.domain import RevisionKey
 
@@ -34,6 +34,10 @@ class AdminParts:
     """Why requests are not served now; empty: they are."""
     logs: Callable[[RevisionKey], tuple[str, ...]]
     """Last lines of output of a revision's replicas."""
+    remarks: Callable[[], tuple[Remark, ...]] = tuple
+    """What a person should know of a cluster."""
+    release: Callable[[RevisionKey], None] | None = None
+    """Let go of a revision; None: there is nothing that it could be left to."""
 
 
 @asynccontextmanager
@@ -59,6 +63,7 @@ def build_app(parts: AdminParts) -> web.Application:
     app.router.add_get("/explain/{namespace}/{name}", api.explain)
     for order in Order:
         app.router.add_post(f"/{order.value}/{{namespace}}/{{name}}", api.order(order))
+    app.router.add_post("/release/{namespace}/{name}", api.release)
     return app
 
 
@@ -81,7 +86,8 @@ class _Api:
 
     async def status(self, _: web.Request) -> web.Response:
         shown = [answers.revision(each) for each in self._parts.loop.statuses()]
-        return web.json_response({"revisions": shown})
+        remarks = [answers.remark(each) for each in self._parts.remarks()]
+        return web.json_response({"revisions": shown, "remarks": remarks})
 
     async def explain(self, request: web.Request) -> web.Response:
         key = _key(request)
@@ -107,6 +113,18 @@ class _Api:
             return web.json_response(answers.revision(self._parts.loop.status(key)))
 
         return handle
+
+    async def release(self, request: web.Request) -> web.Response:
+        key = _key(request)
+        if self._parts.release is None:
+            why = "there is nobody to release it to: this is no cluster"
+            return web.json_response({"error": why}, status=409)
+        try:
+            self._parts.loop.status(key)
+        except KeyError:
+            return _unknown(key)
+        self._parts.release(key)
+        return web.json_response(answers.revision(self._parts.loop.status(key)))
 
 
 def _key(request: web.Request) -> RevisionKey:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from autoscaler.answers import Known
+from autoscaler.answers import Known, Remark
 from autoscaler.core.domain import RevisionKey
 
 
@@ -27,6 +27,8 @@ class Admin:
     ready: Callable[[], str]
     """Why requests are not served now; empty: they are."""
     logs: Callable[[RevisionKey], tuple[str, ...]]
+    remarks: Callable[[], tuple[Remark, ...]] = tuple
+    release: Callable[[RevisionKey], None] | None = None
 
     async def run(self, sock: socket.socket) -> None:
         """Answer on *sock*, which listens already, until cancelled."""
@@ -36,7 +38,12 @@ class Admin:
         from autoscaler.server import AdminParts, serving
 
         parts = AdminParts(
-            loop=self.loop, registry=self.registry, ready=self.ready, logs=self.logs
+            loop=self.loop,
+            registry=self.registry,
+            ready=self.ready,
+            logs=self.logs,
+            remarks=self.remarks,
+            release=self.release,
         )
         async with serving(parts, sock):
             await asyncio.get_running_loop().create_future()

@@ -21,9 +21,13 @@ class Client:
         self._host = host
         self._port = port
 
+    def status(self) -> dict[str, Any]:
+        """Return all revisions, and what is remarked on a cluster's objects."""
+        return self._ask("GET", "/status")
+
     def revisions(self) -> list[dict[str, Any]]:
         """Return all revisions as `GET /status` gives them."""
-        found: list[dict[str, Any]] = self._ask("GET", "/status")["revisions"]
+        found: list[dict[str, Any]] = self.status()["revisions"]
         return found
 
     def explain(self, revision: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +37,10 @@ class Client:
     def order(self, order: str, revision: dict[str, Any]) -> dict[str, Any]:
         """Have *order* carried out; return the revision after it."""
         return self._ask("POST", f"/{order}/{_path(revision)}")
+
+    def release(self, revision: dict[str, Any]) -> dict[str, Any]:
+        """Have a revision be let go of; return it as it is then."""
+        return self._ask("POST", f"/release/{_path(revision)}")
 
     def find(self, name: str) -> list[dict[str, Any]]:
         """Return the revisions that *name* means; see `named`."""

@@ -156,13 +156,15 @@ def status(
     config: Config = None,
 ) -> None:
     """Show every revision: its state, replicas, load, and why."""
-    from fromzero.show import console, table
+    from fromzero.show import console, remarked, table
 
-    revisions = _client(admin_port, config).revisions()
+    told = _client(admin_port, config).status()
     if as_json:
-        print(json.dumps({"revisions": revisions}, indent=2))
-    else:
-        console().print(table(revisions))
+        print(json.dumps(told, indent=2))
+        return
+    console().print(table(told["revisions"]))
+    if lines := remarked(told.get("remarks", ())):
+        console().print(lines)
 
 
 @app.command()
@@ -197,6 +199,24 @@ def pin(name: Name, admin_port: AdminPort = None, config: Config = None) -> None
 def unpin(name: Name, admin_port: AdminPort = None, config: Config = None) -> None:
     """Let a pinned revision sleep again."""
     _order("unpin", name, admin_port, config)
+
+
+@app.command()
+def release(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A revision or a service.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All revisions.")] = False,
+    seconds: Annotated[
+        float, typer.Option(metavar="S", help="Wait so long until it is done.")
+    ] = 600.0,
+    admin_port: AdminPort = None,
+    config: Config = None,
+) -> None:
+    """In a cluster: let go of a revision, awake and ready, as it was before."""
+    from fromzero.release import run
+
+    run(_client(admin_port, config), None if everything else name, seconds)
 
 
 @app.command()

@@ -55,6 +55,16 @@ def table(revisions: Iterable[Mapping[str, Any]]) -> Table:
     return shown
 
 
+def remarked(remarks: Iterable[Mapping[str, Any]]) -> str:
+    """Return a line for each of *remarks*, those that keep hands off first."""
+    ordered = sorted(remarks, key=lambda each: (not each["blocks"], each["about"]))
+    return "\n".join(
+        f"{'hands off ' if each['blocks'] else ''}{each['about']}: "
+        f"{each['reason']}: {each['message']}"
+        for each in ordered
+    )
+
+
 def explanation(of: Mapping[str, Any]) -> str:
     """Return what `GET /explain` gave, in words."""
     state, ready, desired = of["state"], of["ready"], of["desired"]

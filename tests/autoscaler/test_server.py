@@ -10,18 +10,24 @@ from contextlib import asynccontextmanager
 import aiohttp
 from prometheus_client import CollectorRegistry, Counter
 
+from autoscaler.answers import Remark
 from autoscaler.core.commands import Order
+from autoscaler.core.domain import RevisionKey
 from autoscaler.server import AdminParts, serving
 from tests.fakes.known import IRIS, One
 
 
 @asynccontextmanager
-async def asking(why: str = "") -> AsyncIterator[aiohttp.ClientSession]:
+async def asking(why: str = "", **more: object) -> AsyncIterator[aiohttp.ClientSession]:
     registry = CollectorRegistry()
     Counter("fromzero_things", "Things.", registry=registry).inc()
     sock = socket.create_server(("127.0.0.1", 0))
     parts = AdminParts(
-        loop=One(), registry=registry, ready=lambda: why, logs=lambda key: ("a line",)
+        loop=One(),
+        registry=registry,
+        ready=lambda: why,
+        logs=lambda key: ("a line",),
+        **more,
     )
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     async with (
@@ -111,5 +117,55 @@ def test_an_unknown_revision_is_said_by_name():
                 async with ask as answer:
                     said = (await answer.json())["error"]
                     assert (answer.status, said) == (404, "there is no revision a/b")
+
+    asyncio.run(scene())
+
+
+def test_status_has_what_is_remarked_on_a_cluster():
+    remark = Remark(
+        about="InferenceService production/iris",
+        revision=IRIS,
+        reason="ScaledByAnother",
+        message="an HPA scales it",
+        blocks=True,
+    )
+
+    async def scene():
+        async with (
+            asking(remarks=lambda: (remark,)) as session,
+            session.get("/status") as answer,
+        ):
+            assert (await answer.json())["remarks"] == [
+                {
+                    "about": "InferenceService production/iris",
+                    "revision": list(IRIS),
+                    "reason": "ScaledByAnother",
+                    "message": "an HPA scales it",
+                    "blocks": True,
+                }
+            ]
+
+    asyncio.run(scene())
+
+
+def test_a_release_begins_for_a_known_revision_only():
+    released: list[RevisionKey] = []
+
+    async def scene():
+        async with asking(release=released.append) as session:
+            async with session.post(f"/release/{IRIS}") as answer:
+                assert answer.status == 200
+            async with session.post("/release/no/body") as answer:
+                assert answer.status == 404
+
+    asyncio.run(scene())
+    assert released == [IRIS]
+
+
+def test_one_machine_has_nobody_to_release_to():
+    async def scene():
+        async with asking() as session, session.post(f"/release/{IRIS}") as answer:
+            assert answer.status == 409
+            assert "no cluster" in (await answer.json())["error"]
 
     asyncio.run(scene())

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from fromzero.show import console, explanation, table
+from fromzero.show import console, explanation, remarked, table
 
 IRIS = {
     "namespace": "production", "name": "iris-predictor-00001", "state": "ready",
@@ -70,3 +70,15 @@ def test_a_failing_revision_is_explained_with_the_last_lines_of_its_output():
 @pytest.mark.parametrize(("most", "said"), [(0, "0 to any"), (4, "0 to 4")])
 def test_no_upper_bound_is_said_in_words(most, said):
     assert said in explanation(IRIS | {"max": most, "moments": [], "logs": []})
+
+
+def test_remarks_are_a_line_each_and_those_that_keep_hands_off_come_first():
+    remarks = [
+        {"about": "A", "reason": "NoPreStop", "message": "no sleep", "blocks": False},
+        {"about": "B", "reason": "ScaledByAnother", "message": "HPA", "blocks": True},
+    ]
+
+    assert remarked(remarks).splitlines() == [
+        "hands off B: ScaledByAnother: HPA",
+        "A: NoPreStop: no sleep",
+    ]
