@@ -1,8 +1,18 @@
-"""Hypothesis profiles: quick at the desk, thorough where HYPOTHESIS_PROFILE=ci."""
+"""Hypothesis profiles: quick at the desk, thorough where HYPOTHESIS_PROFILE=ci.
+
+And the fixtures of a real Kubernetes, which starts when the first test asks for it.
+"""
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+from tests.kube.fixtures import (  # noqa: F401 - fixtures of every test
+    cluster,
+    full_crds,
+    session_cluster,
+    space,
+)
 
 # No deadline: the machines that tests run on are shared and noisy.
 settings.register_profile(
