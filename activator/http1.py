@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
-from socket import SO_LINGER, SOL_SOCKET
-from struct import pack
 from typing import Final, cast
 
 from activator.answers import error, head
 from activator.core.framing import Fault
+from activator.opening import Opening
 from activator.passage import Passage
 from activator.plane import Plane
 from activator.reading import RequestReader
+from activator.transport import peer_of, reset
 
 _EARLY: Final = 1
 """More has come than the request that is being served."""
@@ -27,14 +27,15 @@ class Http1(asyncio.Protocol):
     __slots__ = (
         "_ahead", "_clock", "_closing", "_fd", "_partial", "_passage", "_paused",
         "_plane", "_pumping", "_reader", "_since", "_stalled", "_transport", "_tunnel",
-        "heard", "peer", "spoke", "write",
+        "heard", "opening", "peer", "spoke", "write",
     )  # fmt: skip
 
     _transport: asyncio.Transport
     write: Callable[[bytes], None]
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, opening: Opening | None = None) -> None:
         self.peer = b""
+        self.opening = opening
         self.heard = 0.0
         """When bytes came last."""
         self.spoke = 0
@@ -66,11 +67,12 @@ class Http1(asyncio.Protocol):
         plane = self._plane
         self._transport = transport
         self.write = transport.write
-        address = transport.get_extra_info("peername")
-        self.peer = address[0].encode() if isinstance(address, tuple) else b"unknown"
+        self.peer = peer_of(transport)
         self._fd = transport.get_extra_info("socket").fileno()
         self._since = self.heard = now = plane.clock()
         plane.clients.add(self)
+        if self.opening is not None:
+            self.opening.visitors.add(self)
         plane.wheel.ask(self, now + plane.settings.patience.idle_s)
 
     def data_received(self, data: bytes) -> None:
@@ -93,6 +95,8 @@ class Http1(asyncio.Protocol):
         self._gone()
         plane = self._plane
         plane.clients.discard(self)
+        if self.opening is not None:
+            self.opening.visitors.discard(self)
         plane.wheel.drop(self)
         plane.unwatch(self._fd)
         self._reader.close()
@@ -128,7 +132,9 @@ class Http1(asyncio.Protocol):
         """Go on to the next request, or close."""
         self._passage = None
         self._since = now
-        if not (stays and self._reader.complete) or self._plane.draining:
+        opening = self.opening
+        ends = self._plane.draining or (opening is not None and opening.gone)
+        if ends or not (stays and self._reader.complete):
             self._shut(now)
             return
         self._reader.next()
@@ -149,10 +155,8 @@ class Http1(asyncio.Protocol):
             self._transport.close()
             self.limit(self._since + self._plane.settings.patience.linger_s)
         else:
-            # With a reset, not with the end that a plain close would be.
-            socket = self._transport.get_extra_info("socket")
-            socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
-            self.abort()
+            self._gone()
+            reset(self._transport)
 
     def tunnel(self) -> None:
         """Pass on what comes, as it is."""

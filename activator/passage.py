@@ -5,22 +5,23 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-from activator.answers import Own, error, head, retry_after, waited
+from activator.answers import Own, error, retry_after, waited
 from activator.bodies import tokens_of
 from activator.core.exchange import Exchange
 from activator.core.framing import UNTIL_CLOSE, Fault
 from activator.core.gate import Gate
 from activator.core.routes import Found, choose
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
+from activator.hold import Hold
 from activator.lobby import at_rest
-from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL, Fate
+from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL, Fate, is_blameless
 from activator.plane import Plane
 from activator.pool import READ_AT_ONCE
 from activator.search import Search
 from activator.sides import Connection, Link
 from activator.telemetry import Counts
 from activator.watcher import Finished
-from autoscaler.core.domain import Route
+from autoscaler.core.domain import RevisionKey, Route
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STOPPING: Final = "this activator is stopping: try again"
@@ -33,7 +34,7 @@ class Passage:
 
     __slots__ = (
         "_arrived", "_counts", "_dispatched", "_endpoint", "_exchange", "_gate",
-        "_held_at", "_held_s", "_link", "_plane", "_route", "_search", "_ticket",
+        "_hold", "_link", "_opening", "_plane", "_route", "_search", "_ticket",
         "connection", "limit", "path", "peer", "phase", "send",
     )  # fmt: skip
 
@@ -51,6 +52,7 @@ class Passage:
         self.limit = inf
         """When all of it must be over."""
         self._plane = plane
+        self._opening = connection.opening
         self.connection = connection
         self._exchange = exchange
         self._arrived = connection.heard
@@ -58,9 +60,7 @@ class Passage:
         """None also for a check, which is not metered."""
         self._link: Link | None = None
         self._dispatched: float | None = None
-        self._held_at = inf
-        self._held_s = -1.0
-        """How long it was held; below 0: it was not."""
+        self._hold: Hold | None = None
         self._search: Search | None = None
         """It is being found out who it is for."""
 
@@ -68,14 +68,17 @@ class Passage:
 
     def start(self) -> None:
         """Find out who it is for, and go on to it."""
-        exchange, plane = self._exchange, self._plane
+        exchange, plane, opening = self._exchange, self._plane, self._opening
+        if opening is not None:
+            self._enter(plane.routes.of(opening.key), opening.key)
+            return
         found = plane.routes.find(
             exchange.host, exchange.isvc, exchange.namespace, exchange.target
         )
         if isinstance(found, Found):
             if found.cut:
                 self.path = found.path(exchange.target)
-            self._enter(found.route)
+            self._enter(found.route, choose(found.route, plane.chance()))
             return
         ahead = plane.settings.ahead
         self._search = Search(plane.routes, exchange, found.reason, ahead)
@@ -131,7 +134,8 @@ class Passage:
 
     def released(self, endpoint: Endpoint) -> None:
         now = self._plane.clock()
-        self._unheld(now)
+        if self._hold is not None:
+            self._hold.end(now)
         self._send(endpoint, now)
 
     def connected(self, link: Link) -> bool:
@@ -147,24 +151,25 @@ class Passage:
         if ticket is None:
             self._reply(at_rest(self._route, self.path))
             return
-        self._plane.lost(self._gate.key, self._endpoint)
+        self._plane.lost(self._gate.key, self._endpoint, self._opening)
         self._try_again(ticket, delivered=False)
 
     # What the replica's connection says.
 
     def answering(self) -> bytes:
-        exchange, plane = self._exchange, self._plane
-        if not exchange.complete or plane.draining:
+        exchange, plane, opening = self._exchange, self._plane, self._opening
+        last = opening is not None and opening.last
+        if last or plane.draining or not exchange.complete:
             exchange.stays = False
         if self._ticket is None:
             return b""
         now = plane.clock()
         self._counts.first_byte.add(now - self._arrived)
-        if self._held_s < 0:
+        if self._hold is None:
             return b""
         if plane.watcher is not None:
             plane.watcher.answered(self._gate.key, now)
-        return waited(self._held_s)
+        return waited(self._hold.took_s)
 
     def answered(self, now: float) -> None:
         self._end(Outcome.OK, self._exchange.status, now)
@@ -189,14 +194,11 @@ class Passage:
         elif fate is Fate.HEARD:
             self._end(Outcome.FAILED, 502, now)
             self._reply(error(self.path, 502, f"the replica {reason}"))
-        elif self._endpoint.open and (
-            (fate is Fate.UNREAD and exchange.kept)
-            or (fate is Fate.STALE and exchange.replayable)
-        ):
-            # It closed an unused connection as this one came: no fault of its own.
+        elif self._endpoint.open and is_blameless(fate, exchange):
             exchange.rewind()
             self._counts.retries += 1
-            self._plane.dial(self, self._endpoint)
+            plane = self._plane
+            plane.dial(self, plane.pool(self._endpoint, self._opening))
         else:
             self._try_again(ticket, delivered=fate is not Fate.UNREAD)
 
@@ -210,12 +212,11 @@ class Passage:
         if isinstance(found, Own):
             self._reply(found)
         else:
-            self._enter(found)
+            self._enter(found, choose(found, self._plane.chance()))
 
-    def _enter(self, route: Route) -> None:
+    def _enter(self, route: Route, key: RevisionKey) -> None:
         plane, exchange = self._plane, self._exchange
         self._route = route
-        key = choose(route, plane.chance())
         gate = plane.board.gate(key)
         if gate is None:
             own = error(self.path, 503, f"nothing is known of revision {key} yet")
@@ -238,14 +239,14 @@ class Passage:
 
     def _check(self, gate: Gate) -> None:
         """Pass a check on to a replica that is there; none is woken, none counts it."""
-        open_ones = [each for each in gate.endpoints.values() if each.open]
-        if not open_ones:
+        endpoint = gate.least_busy
+        if endpoint is None:
             self._reply(at_rest(self._route, self.path))
             return
         self._gate = gate
         self.limit = self._arrived + _CHECK_S
         self.connection.limit(self.limit)
-        self._send(min(open_ones, key=lambda each: each.in_flight), self._arrived)
+        self._send(endpoint, self._arrived)
 
     def _go_on(self, answer: Endpoint | Held | Reject, now: float) -> None:
         if isinstance(answer, Endpoint):
@@ -254,7 +255,10 @@ class Passage:
             self.expired(answer)
         else:
             self.phase = HELD
-            self._held_at = now
+            if self._hold is None:
+                self._hold = Hold(now, self._counts.holds)
+            else:
+                self._hold.again(now)
             self._invite()
             self._plane.settle()
 
@@ -279,9 +283,10 @@ class Passage:
         if timeout_s and self.limit == inf:
             self.limit = now + timeout_s
             self.connection.limit(self.limit)
-        link = plane.pool(endpoint).take(self._exchange, now)
+        pool = plane.pool(endpoint, self._opening)
+        link = pool.take(self._exchange, now)
         if link is None:
-            plane.dial(self, endpoint)
+            plane.dial(self, pool)
         else:
             self._begin(link)
 
@@ -325,7 +330,8 @@ class Passage:
     def expired(self, reject: Reject) -> None:
         """Answer with the Switchboard's no, which has ended the ticket."""
         now = self._plane.clock()
-        self._unheld(now)
+        if self._hold is not None:
+            self._hold.end(now)
         self._ticket = None
         self._account(Outcome.FAILED, reject.status, now)
         lines = retry_after(reject.retry_after_s) if reject.retry_after_s else b""
@@ -354,8 +360,8 @@ class Passage:
     def _end(self, outcome: Outcome, status: int, now: float) -> None:
         """Let the Switchboard and whoever counts know that it is over."""
         self.phase = OVER
-        if self._held_at != inf:
-            self._unheld(now)
+        if self._hold is not None:
+            self._hold.end(now)
         ticket, self._ticket = self._ticket, None
         if ticket is None:
             return
@@ -379,22 +385,9 @@ class Passage:
         tokens = tokens_of(link.tail) if link is not None else (None, None)
         watcher.finished(Finished(key, service, *moments, status, outcome, tokens))
 
-    def _unheld(self, now: float) -> None:
-        if self._held_at != inf:
-            held_s = now - self._held_at
-            self._held_at = inf
-            self._held_s = max(0.0, self._held_s) + held_s
-            self._counts.holds.add(held_s)
-
     def _reply(self, own: Own, lines: bytes = b"") -> None:
         """Answer in a replica's stead."""
-        exchange, plane = self._exchange, self._plane
         self.phase = OVER
-        plane.telemetry.own[own.status] += 1
-        if self._held_s >= 0:
-            lines += waited(self._held_s)
-        closes = exchange.old or plane.draining or not exchange.complete
-        stays = exchange.stays and not closes
-        body = b"" if exchange.method == b"HEAD" else own.body
-        self.send(head(own, lines, stays=stays) + body)
-        self.connection.over(plane.clock(), stays=stays)
+        if self._hold is not None:
+            lines += waited(self._hold.took_s)
+        self._plane.answer(self.connection, self._exchange, own, lines)

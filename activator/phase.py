@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from activator.core.exchange import Exchange
+
 
 class Phase(IntEnum):
     """Where a request is."""
@@ -35,3 +37,13 @@ class Fate(IntEnum):
     UNKNOWN = 2
     HEARD = 3
     """Some of its answer came."""
+
+
+def is_blameless(fate: Fate, exchange: Exchange) -> bool:
+    """Say whether the replica may have *exchange* once more, at once.
+
+    It closed an unused connection as this request came, which is no fault of its own.
+    """
+    if fate is Fate.UNREAD:
+        return exchange.kept
+    return fate is Fate.STALE and exchange.replayable

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from math import inf
 from random import Random
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from prometheus_client import CollectorRegistry
 
+from activator.answers import Own, head
 from activator.checks import Checks
+from activator.core.exchange import Exchange
 from activator.core.routes import Routes
 from activator.core.switchboard import Switchboard
 from activator.core.ticket import Endpoint, Expire, Release, Report, Ticket
+from activator.opening import Opening
 from activator.pool import Pool
 from activator.settings import ActivatorSettings
-from activator.sides import Client, Request
+from activator.sides import Client, Connection, Request
 from activator.telemetry import Telemetry
 from activator.upstream import Upstream
 from activator.watcher import Watcher
@@ -28,6 +31,8 @@ from autoscaler.core.domain import RevisionKey
 from autoscaler.core.messages import Uplink
 
 _log = logging.getLogger(__name__)
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class Plane:
@@ -110,28 +115,56 @@ class Plane:
         except Exception:
             _log.exception("failed to report revision=%s", message.key)
 
-    def dial(self, request: Request, endpoint: Endpoint) -> None:
-        """Open a connection to *endpoint* for *request*."""
-        if self._tasks is not None:
-            self._tasks.create_task(self._dial(request, endpoint))
+    def answer(
+        self, connection: Connection, exchange: Exchange, own: Own, lines: bytes
+    ) -> None:
+        """Answer in a replica's stead."""
+        opening = connection.opening
+        self.telemetry.own[own.status] += 1
+        closes = exchange.old or self.draining or not exchange.complete
+        closes = closes or (opening is not None and opening.last)
+        stays = exchange.stays and not closes
+        body = b"" if exchange.method == b"HEAD" else own.body
+        connection.write(head(own, lines, stays=stays) + body)
+        connection.over(self.clock(), stays=stays)
 
-    def pool(self, endpoint: Endpoint) -> Pool[Upstream]:
-        """Return the connections to *endpoint*."""
-        pool = endpoint.pool
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Do *work*, which may wait, unless all has ended."""
+        if self._tasks is not None:
+            self._tasks.create_task(work)
+        else:
+            work.close()
+
+    def dial(self, request: Request, pool: Pool[Upstream]) -> None:
+        """Open a connection to the address of *pool* for *request*."""
+        self.spawn(self._dial(request, pool))
+
+    def pool(self, endpoint: Endpoint, opening: Opening | None) -> Pool[Upstream]:
+        """Return the connections to *endpoint*'s port for who came by *opening*."""
+        port = endpoint.port if opening is None else endpoint.at(opening.name)
+        pool = endpoint.pools.get(port)
         if not isinstance(pool, Pool):
-            endpoint.pool = pool = Pool(endpoint.host, endpoint.port)
+            endpoint.pools[port] = pool = Pool(endpoint.host, port)
         return pool
 
     def forget(self, endpoint: Endpoint) -> None:
         """Close the unused connections to *endpoint*, which has gone or moved."""
-        pool, endpoint.pool = endpoint.pool, None
-        if isinstance(pool, Pool):
-            pool.close()
+        for pool in endpoint.pools.values():
+            if isinstance(pool, Pool):
+                pool.close()
+        endpoint.pools.clear()
 
-    def lost(self, key: RevisionKey, endpoint: Endpoint) -> None:
-        """Know that *endpoint* cannot be connected to."""
-        self.board.lost(key, endpoint.replica, self.clock())
-        self.changed()
+    def lost(
+        self, key: RevisionKey, endpoint: Endpoint, opening: Opening | None
+    ) -> None:
+        """Know that who came by *opening* cannot connect to *endpoint*.
+
+        A replica is lost only if it was the port that is probed: it would be found
+        again at once, and lost again.
+        """
+        if opening is None or endpoint.at(opening.name) == endpoint.port:
+            self.board.lost(key, endpoint.replica, self.clock())
+            self.changed()
 
     def watch(self, client: Client, fd: int) -> None:
         """Notice when *client*, of which nothing is read now, hangs up."""
@@ -153,27 +186,31 @@ class Plane:
                 if client is not None:
                     client.hung_up()
 
-    async def _dial(self, request: Request, endpoint: Endpoint) -> None:
-        pool = self.pool(endpoint)
+    async def connect(self, make: Callable[[], P], host: str, port: int) -> P | str:
+        """Return what *make* made, connected, or why it could not be."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.settings.patience.connect_s):
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(self, pool), pool.host, pool.port
-                )
+                return (await loop.create_connection(make, host, port))[1]
         except TimeoutError:
-            request.unreachable("no answer to connecting")
+            return "no answer to connecting"
         except OSError as error:
-            request.unreachable(str(error))
+            return str(error)
         except Exception as error:
             # Nor may one address that is none end everybody's connections.
-            _log.exception("failed to connect to %s:%s", pool.host, pool.port)
-            request.unreachable(str(error))
-        else:
-            if self._tasks is None:
-                upstream.close()
-            elif not request.connected(upstream):
-                pool.give(upstream, self.clock())
+            _log.exception("failed to connect to %s:%s", host, port)
+            return str(error)
+
+    async def _dial(self, request: Request, pool: Pool[Upstream]) -> None:
+        upstream = await self.connect(
+            lambda: Upstream(self, pool), pool.host, pool.port
+        )
+        if isinstance(upstream, str):
+            request.unreachable(upstream)
+        elif self._tasks is None:
+            upstream.close()
+        elif not request.connected(upstream):
+            pool.give(upstream, self.clock())
         self.settle()
 
     def _arm(self) -> None:

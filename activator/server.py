@@ -6,12 +6,15 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
 from activator.core.routes import Routes
 from activator.core.ticket import Endpoint
+from activator.entrances import BACKLOG, Entrances, Opened
+from activator.files import limit
 from activator.http1 import Http1
 from activator.plane import Plane
 from activator.probe import Prober
@@ -27,15 +30,14 @@ __all__ = ["Activator", "ActivatorSettings", "Finished", "Watcher"]
 _log = logging.getLogger(__name__)
 
 _SAMPLE_S: Final = 1.0
-_BACKLOG: Final = 4096
-"""Connections that the kernel keeps for us; its own bound (somaxconn) is no larger."""
 
 
 class Activator:
     """Serve requests, hold those that have no replica, tell the autoscaler.
 
     *uplink* hears what it says; `down` takes what the autoscaler says. All of it is
-    called in the event loop that `run` runs in.
+    called in the event loop that `run` runs in. *host* is where entrances are opened,
+    and *opened* is told of each view whose entrances are.
     """
 
     def __init__(
@@ -45,11 +47,15 @@ class Activator:
         registry: CollectorRegistry,
         watcher: Watcher | None = None,
         clock: Clock = monotonic,
+        *,
+        opened: Opened | None = None,
+        host: str = "*",
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._watcher = watcher
         self._plane = Plane(settings, uplink, registry, watcher, clock)
+        self._entrances = Entrances(self._plane, host, opened, limit() // 2)
         self._prober: Prober | None = None
 
     @property
@@ -68,20 +74,24 @@ class Activator:
         board = plane.board
         gate = board.gate(message.key)
         endpoints = () if gate is None else gate.endpoints.values()
-        before = [(each, each.host, each.port) for each in endpoints]
+        before = [(each, each.host, each.port, each.ports) for each in endpoints]
         match message:
             case View():
                 board.update(message, now)
+                self._entrances.see(message)
             case Gone():
                 board.remove(message.key, now)
                 plane.telemetry.forget(message.key)
         gate = board.gate(message.key)
         stays = {} if gate is None else gate.endpoints
-        for endpoint, host, port in before:
-            moved = (endpoint.host, endpoint.port) != (host, port)
+        for endpoint, *at in before:
+            moved = [endpoint.host, endpoint.port, endpoint.ports] != at
             if moved or stays.get(endpoint.replica) is not endpoint:
                 plane.forget(endpoint)
         plane.settle()
+        if isinstance(message, Gone):
+            # Now that who was held has heard that it is gone.
+            self._entrances.gone(message.key)
         self._look()
 
     def reroute(self, routes: tuple[Route, ...]) -> None:
@@ -89,9 +99,16 @@ class Activator:
         self._plane.routes = Routes(routes)
 
     async def run(
-        self, listeners: Sequence[socket.socket], stop: asyncio.Event
+        self,
+        listeners: Sequence[socket.socket],
+        stop: asyncio.Event,
+        out: asyncio.Event | None = None,
     ) -> None:
-        """Serve on *listeners*, which listen already, until *stop*; then drain."""
+        """Serve on *listeners*, which listen already, until *stop*; then drain.
+
+        Where others lead clients here, it goes on until *out* says that they do not any
+        more, and a while longer.
+        """
         plane = self._plane
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
@@ -101,16 +118,23 @@ class Activator:
             self._look()
             servers = [
                 await loop.create_server(
-                    lambda: Http1(plane), sock=listener, backlog=_BACKLOG
+                    lambda: Http1(plane), sock=listener, backlog=BACKLOG
                 )
                 for listener in listeners
             ]
+            opening = tasks.create_task(self._entrances.run())
             try:
                 await self._tend(stop)
+                if out is not None:
+                    await self._linger(out)
+                opening.cancel()
+                self._entrances.close()
                 for server in servers:
                     server.close()
                 await self._drain()
             finally:
+                opening.cancel()
+                self._entrances.close()
                 for server in servers:
                     server.close()
                 self._prober.close()
@@ -143,14 +167,22 @@ class Activator:
         if self._prober is not None:
             self._prober.look()
 
-    async def _tend(self, stop: asyncio.Event) -> None:
-        """Look after limits, and sample each second, until *stop*."""
+    async def _linger(self, out: asyncio.Event) -> None:
+        """Serve on, for those who have not heard yet that it ends."""
+        settings = self._settings
+        await self._tend(out, settings.unheard_s)
+        if not out.is_set():
+            _log.warning("nobody said within %g s that all know", settings.unheard_s)
+        await self._tend(asyncio.Event(), settings.linger_s)
+
+    async def _tend(self, until: asyncio.Event, limit_s: float = inf) -> None:
+        """Look after limits, and sample each second, until *until* or the limit."""
         now = self._clock()
-        sample_at = now + _SAMPLE_S
-        while not stop.is_set():
+        sample_at, over_at = now + _SAMPLE_S, now + limit_s
+        while not until.is_set() and now < over_at:
             try:
                 async with asyncio.timeout(min(GRAIN_S, sample_at - now)):
-                    await stop.wait()
+                    await until.wait()
             except TimeoutError:
                 pass
             now = self._clock()

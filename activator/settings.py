@@ -23,6 +23,8 @@ class Patience:
     """To a replica; the kernel repeats a lost SYN after 1 and 3 s."""
     kept_s: float = 30.0
     """An unused connection to a replica."""
+    silent_s: float = 300.0
+    """Without a byte either way in a tunnel, where a request may not take longer."""
     linger_s: float = 2.0
     """For a client to take an answer that came before it had sent its body."""
 
@@ -39,6 +41,11 @@ class ActivatorSettings:
     """Makes canary and balancing draw the same each time; None: different."""
     want_tail: bool = False
     """Look for token counts at the end of answers."""
+    unheard_s: float = 30.0
+    """A stopping activator that others lead clients to goes on for as long, at most,
+    until it hears that they do not any more."""
+    linger_s: float = 15.0
+    """And then for as long: what they have said takes a while to be known."""
     drain_s: float = 30.0
     """Time for running answers to end when the activator stops."""
     patience: Patience = field(default_factory=Patience)

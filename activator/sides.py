@@ -7,6 +7,7 @@ from typing import Protocol
 
 from activator.core.exchange import Exchange
 from activator.core.ticket import Endpoint, Reject
+from activator.opening import Opening
 from activator.phase import Fate
 
 
@@ -14,6 +15,8 @@ class Connection(Protocol):
     """A client's connection, as far as its request asks of it."""
 
     peer: bytes
+    opening: Opening | None
+    """The entrance that it came by; None: its requests say who they are for."""
     heard: float
     """When bytes came last."""
     write: Callable[[bytes], None]

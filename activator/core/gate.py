@@ -80,6 +80,12 @@ class Gate:
         """Say whether an endpoint is ready and stays."""
         return any(e.ready and not e.draining for e in self.endpoints.values())
 
+    @property
+    def least_busy(self) -> Endpoint | None:
+        """Return who may be given requests and has the fewest, whatever its limit."""
+        may = [each for each in self.endpoints.values() if each.open]
+        return min(may, key=lambda each: each.in_flight) if may else None
+
     def see(self, view: View, now: float) -> None:
         """Be as *view* says; endpoints that stay keep what they have in flight."""
         self.version = view.version
@@ -191,6 +197,7 @@ def _move(endpoint: Endpoint, address: Address) -> None:
         # Whatever answered at the old address says nothing of the new one.
         endpoint.host, endpoint.port = address.host, address.port
         endpoint.ready = False
+    endpoint.ports = dict(address.ports)
     endpoint.slots = address.slots
     endpoint.drained = endpoint.drained and address.draining
     endpoint.draining = address.draining

@@ -58,6 +58,7 @@ class Routes:
         "_components",
         "_hosts",
         "_models",
+        "_revisions",
         "_services",
         "_spellings",
         "routes",
@@ -69,6 +70,7 @@ class Routes:
         self._services: dict[tuple[bytes, bytes], Route] = {}
         self._components: dict[tuple[bytes, bytes], Route] = {}
         self._models: dict[str, Route] = {}
+        self._revisions: dict[RevisionKey, Route] = {}
         self._spellings: dict[bytes, Found] = {}
         for route in self.routes:
             name = f"{route.namespace}/{route.service}"
@@ -79,6 +81,10 @@ class Routes:
                 self._hosts.setdefault(host.lower().encode(), found)
             for model in route.models:
                 self._models.setdefault(model, route)
+            for key, _ in route.backends:
+                # A component's own route says more of it than its service's.
+                if route.component or key not in self._revisions:
+                    self._revisions[key] = route
             namespace, service = route.namespace.encode(), route.service.encode()
             if route.component:
                 service += b"-" + route.component.encode()
@@ -109,6 +115,15 @@ class Routes:
     def by_model(self, name: str) -> Route | None:
         """Return the route of the service that OpenAI clients call *name*."""
         return self._models.get(name)
+
+    def of(self, key: RevisionKey) -> Route:
+        """Return a route that leads to *key*, or what is known of one without any."""
+        route = self._revisions.get(key)
+        if route is None:
+            route = self._revisions[key] = Route(
+                namespace=key.namespace, service=key.name, backends=((key, 100.0),)
+            )
+        return route
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """One replica of a gate: the same object for as long as the view has the replica.
 
-    A driver reads it; all but `pool` is written by the Switchboard alone.
+    A driver reads it; all but `pools` is written by the Switchboard alone.
     """
 
     __slots__ = (
@@ -27,8 +27,9 @@ class Endpoint:
         "load",
         "open",
         "place",
-        "pool",
+        "pools",
         "port",
+        "ports",
         "ready",
         "replica",
         "slots",
@@ -39,6 +40,8 @@ class Endpoint:
         self.replica = replica
         self.host = ""
         self.port = 0
+        self.ports: dict[str, int] = {}
+        """Its other ports, by the names of entrances."""
         self.slots = 0
         """Requests it may have at once; -1: no limit."""
         self.in_flight = 0
@@ -55,13 +58,17 @@ class Endpoint:
         """When a request of its last ended."""
         self.load: ReplicaLoad | None = None
         """What was last reported of it: the same again while it is as busy as then."""
-        self.pool: object | None = None
-        """The driver's connections to it."""
+        self.pools: dict[int, object] = {}
+        """The driver's connections to it, by the port that they go to."""
 
     @property
     def vacant(self) -> bool:
         """Say whether its limit allows one more request."""
         return self.slots < 0 or self.in_flight < self.slots
+
+    def at(self, name: str) -> int:
+        """Return the port that an entrance called *name* leads to."""
+        return self.ports.get(name, self.port)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.replica}, {self.in_flight} of {self.slots})"

@@ -12,7 +12,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from activator.server import Activator, ActivatorSettings, Finished
-from autoscaler.core.domain import GateSpec, Probe, RevisionKey, Route
+from autoscaler.core.domain import Entrance, GateSpec, Probe, RevisionKey, Route
 from autoscaler.core.messages import Address, Refusal, Uplink, View
 
 KEY = RevisionKey("ns", "iris-predictor-00001")
@@ -106,14 +106,19 @@ class Rig:
     port: int
     registry: CollectorRegistry
     said: list[Uplink]
+    opened: list[tuple[RevisionKey, int, str]]
+    """What was told of entrances."""
     watch: Watch
     stop: asyncio.Event
     running: asyncio.Task[None]
+    out: asyncio.Event
     version: int = 0
     clients: list[Peer] = field(default_factory=list)
 
-    async def client(self) -> Peer:
-        peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def client(self, port: int = 0) -> Peer:
+        """Connect, to the port that takes all requests or to another."""
+        port = port or self.port
+        peer = Peer(*await asyncio.open_connection("127.0.0.1", port))
         self.clients.append(peer)
         return peer
 
@@ -126,6 +131,9 @@ class Rig:
         refusal: Refusal | None = None,
         probe: Probe | None = None,
         slots: int = -1,
+        entrances: tuple[Entrance, ...] = (),
+        named: tuple[tuple[str, int], ...] = (),
+        aside: bool = False,
     ) -> None:
         """Tell the activator what replicas there are."""
         self.version += 1
@@ -136,6 +144,7 @@ class Rig:
                 port=port,
                 slots=slots,
                 draining=port in draining,
+                ports=named,
             )
             for port in ports
         )
@@ -148,15 +157,32 @@ class Rig:
                 probe=probe or Probe(),
                 addresses=addresses,
                 refusal=refusal,
+                entrances=entrances,
+                aside=aside,
             )
         )
 
-    async def awake(self, *ports: int, gate: GateSpec | None = None) -> None:
+    async def awake(
+        self,
+        *ports: int,
+        gate: GateSpec | None = None,
+        entrances: tuple[Entrance, ...] = (),
+        named: tuple[tuple[str, int], ...] = (),
+    ) -> None:
         """Have replicas that are ready, not only there."""
-        self.see(*ports, gate=gate)
+        self.see(*ports, gate=gate, entrances=entrances, named=named)
         found = self.activator._plane.board.gate(KEY)
         assert found is not None
         await self.until(lambda: len(found.free) == len(ports))
+
+    async def open(self, refused: str = "") -> None:
+        """Wait until it was told that the newest view's entrances are open, or not."""
+        await self.until(
+            lambda: any(
+                (version, why) == (self.version, refused)
+                for _, version, why in self.opened
+            )
+        )
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something that is to come true; it is looked at after each turn."""
@@ -193,26 +219,36 @@ class Watch:
 async def rig(
     settings: ActivatorSettings | None = None,
     routes: tuple[Route, ...] = (ROUTE,),
+    *,
+    lingers: bool = False,
 ) -> AsyncIterator[Rig]:
     """Run an activator on a free port of loopback."""
     said: list[Uplink] = []
+    opened: list[tuple[RevisionKey, int, str]] = []
     watch, registry = Watch(), CollectorRegistry()
     activator = Activator(
-        settings or ActivatorSettings(seed=1, drain_s=1.0), said.append, registry, watch
+        settings or ActivatorSettings(seed=1, drain_s=1.0),
+        said.append,
+        registry,
+        watch,
+        opened=lambda *what: opened.append(what),
+        host="127.0.0.1",
     )
     activator.reroute(routes)
     listener = socket.create_server(("127.0.0.1", 0))
-    stop = asyncio.Event()
+    stop, out = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(activator.run([listener], stop))
+        work = activator.run([listener], stop, out if lingers else None)
+        running = tasks.create_task(work)
         port = listener.getsockname()[1]
-        made = Rig(activator, port, registry, said, watch, stop, running)
+        made = Rig(activator, port, registry, said, opened, watch, stop, running, out)
         try:
             yield made
         finally:
             for client in made.clients:
                 client.abort()
             stop.set()
+            out.set()
 
 
 @asynccontextmanager
@@ -262,3 +298,10 @@ def post(
     return b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n%b\r\n%b" % (
         path, HOST.encode(), len(body), more, body,
     )  # fmt: skip
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, and hardly anybody will."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

@@ -225,7 +225,7 @@ def test_who_dials_gets_a_connection():
     async def scene() -> None:
         async with replica(silent) as port, running(plane()) as made:
             asker = Asker()
-            made.dial(asker, endpoint(port))
+            made.dial(asker, made.pool(endpoint(port), None))
             await asker.heard.wait()
 
             assert asker.told == list(made.upstreams)
@@ -237,8 +237,8 @@ def test_a_connection_that_came_too_late_is_kept_for_the_next():
     async def scene() -> None:
         async with replica(silent) as port, running(plane()) as made:
             asker, where = Asker(wants=False), endpoint(port)
-            pool = made.pool(where)
-            made.dial(asker, where)
+            pool = made.pool(where, None)
+            made.dial(asker, made.pool(where, None))
             await asker.heard.wait()
             await until(lambda: bool(pool._idle))
 
@@ -247,7 +247,7 @@ def test_a_connection_that_came_too_late_is_kept_for_the_next():
             made.forget(where)
 
             await until(lambda: not made.upstreams)
-            assert made.pool(where) is not pool
+            assert made.pool(where, None) is not pool
 
     play(scene())
 
@@ -256,7 +256,7 @@ def test_who_cannot_be_connected_to_is_told_why():
     async def scene() -> None:
         async with running(plane()) as made:
             asker = Asker()
-            made.dial(asker, endpoint(free_port()))
+            made.dial(asker, made.pool(endpoint(free_port()), None))
             await asker.heard.wait()
 
             (reason,) = asker.told
@@ -278,7 +278,7 @@ def test_who_does_not_answer_a_connection_is_not_waited_for():
                         each.setblocking(False)
                         each.connect_ex(address)
                     asker = Asker()
-                    made.dial(asker, endpoint(address[1]))
+                    made.dial(asker, made.pool(endpoint(address[1]), None))
                     await asker.heard.wait()
 
                     assert asker.told == ["no answer to connecting"]
@@ -292,7 +292,7 @@ def test_a_connection_that_comes_after_the_end_is_closed():
             made, asker = plane(), Asker(wants=False)
             async with asyncio.TaskGroup() as tasks:
                 made.open(tasks)
-                made.dial(asker, endpoint(port))
+                made.dial(asker, made.pool(endpoint(port), None))
                 await asyncio.sleep(0)
                 made.close()
 
@@ -307,7 +307,7 @@ def test_after_the_end_nobody_dials():
             made, asker = plane(), Asker()
             async with running(made):
                 pass
-            made.dial(asker, endpoint(port))
+            made.dial(asker, made.pool(endpoint(port), None))
             await asyncio.sleep(0)
 
             assert asker.told == []
@@ -319,13 +319,13 @@ def test_the_connections_to_a_replica_are_its_own():
     made = plane()
     one, other = endpoint(1), endpoint(2)
 
-    pool = made.pool(one)
+    pool = made.pool(one, None)
 
     assert isinstance(pool, Pool)
-    assert made.pool(one) is pool
-    assert made.pool(other) is not pool
+    assert made.pool(one, None) is pool
+    assert made.pool(other, None) is not pool
     made.forget(other)
-    assert other.pool is None
+    assert other.pools == {}
 
 
 def test_a_client_that_hangs_up_is_told_so_though_nothing_is_read_of_it():

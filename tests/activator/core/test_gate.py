@@ -11,8 +11,17 @@ from autoscaler.core.messages import Address, Refusal, View
 KEY = RevisionKey("ns", "llm")
 
 
-def at(replica: str, slots: int = 1, *, port: int = 9000, draining=False) -> Address:
-    return Address(replica=replica, host="h", port=port, slots=slots, draining=draining)
+def at(
+    replica: str, slots: int = 1, *, port: int = 9000, draining=False, ports=()
+) -> Address:
+    return Address(
+        replica=replica,
+        host="h",
+        port=port,
+        slots=slots,
+        draining=draining,
+        ports=ports,
+    )
 
 
 def view(*addresses: Address, **more) -> View:
@@ -203,3 +212,26 @@ def test_a_load_that_stays_the_same_is_made_once():
     assert door.loads(6.0)[0].idle_s == 0.0
     a.ready = False
     assert not door.loads(7.0)[0].ready
+
+
+def test_a_name_leads_to_its_port_and_any_other_to_the_replicas_own():
+    door = gate(at("a", ports=(("grpc", 9001),)))
+    endpoint = door.endpoints["a"]
+    assert (endpoint.at("grpc"), endpoint.at("web"), endpoint.at("")) == (
+        9001,
+        9000,
+        9000,
+    )
+
+    door.see(view(at("a")), 1.0)
+    assert endpoint.at("grpc") == 9000
+    assert endpoint.ready
+
+
+def test_the_least_busy_is_one_that_may_have_requests_though_all_its_slots_are_taken():
+    door = gate(at("a"), at("b"), at("c", draining=True))
+    door.endpoints["a"].in_flight, door.endpoints["b"].in_flight = 3, 2
+    assert door.least_busy is door.endpoints["b"]
+
+    door.see(view(at("c", draining=True)), 1.0)
+    assert door.least_busy is None

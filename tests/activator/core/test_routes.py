@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +180,19 @@ def test_what_rounding_leaves_over_belongs_to_the_last_with_weight():
 
     assert choose(route("a", backends=backends), 1.0 - 2**-53) in dict(tenths)
     assert choose(route("a", backends=((ONE, 1.0), (TWO, 0.0))), 1.0) is ONE
+
+
+def test_a_revision_is_told_of_by_its_components_route_else_its_services_else_itself():
+    key, other = RevisionKey("ns", "iris-predictor"), RevisionKey("ns", "plain")
+    whole = Route(namespace="ns", service="iris", backends=((key, 100.0),))
+    part = replace(whole, component="predictor")
+
+    for routes in ((whole, part), (part, whole)):
+        assert Routes(routes).of(key) is part
+    assert Routes((whole,)).of(key) is whole
+    bare = Routes().of(other)
+    assert (bare.namespace, bare.service, bare.backends) == (
+        "ns",
+        "plain",
+        ((other, 100.0),),
+    )

@@ -1,0 +1,67 @@
+"""What asyncio's transports tell and do not do by a method of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from activator.entrances import listen
+from activator.transport import peer_of, reset
+from tests.activator.rig import play
+
+
+def accepted(listener: socket.socket):
+    """Return a server of *listener*, and the transport of its first connection."""
+    first: asyncio.Future[asyncio.Transport] = (
+        asyncio.get_running_loop().create_future()
+    )
+
+    class Accept(asyncio.Protocol):
+        def connection_made(self, transport) -> None:
+            first.set_result(transport)
+
+    return asyncio.get_running_loop().create_server(Accept, sock=listener), first
+
+
+@pytest.mark.parametrize(
+    ("host", "seen"), [("127.0.0.1", b"127.0.0.1"), ("::1", b"::1")]
+)
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_a_client_is_known_by_the_address_that_it_has(host, seen):
+    async def scene() -> None:
+        listener = listen("*", 0, 8)
+        made, first = accepted(listener)
+        async with await made:
+            port = listener.getsockname()[1]
+            _, writer = await asyncio.open_connection(host, port)
+            transport = await first
+
+            assert peer_of(transport) == seen
+            writer.close()
+            transport.close()
+
+    play(scene())
+
+
+def test_one_without_an_address_is_unknown():
+    assert peer_of(asyncio.BaseTransport({"peername": ""})) == b"unknown"
+
+
+def test_a_reset_is_told_from_an_end():
+    async def scene() -> None:
+        listener = listen("127.0.0.1", 0, 8)
+        made, first = accepted(listener)
+        async with await made:
+            port = listener.getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            transport = await first
+            reset(transport)
+            reset(transport)
+
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+
+    play(scene())
