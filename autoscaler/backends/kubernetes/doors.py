@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoscaler.backends.kubernetes.facts import Container, Deployment, Service
+from autoscaler.backends.kubernetes.facts import Deployment, Service
 from autoscaler.backends.kubernetes.facts import ServicePort as Port
 from autoscaler.backends.kubernetes.managed import Door
+from autoscaler.backends.kubernetes.pods import resolve
 
 _PLAIN = ("", "http", "kubernetes.io/ws", "ws")
 """Values of appProtocol that are HTTP/1.1."""
@@ -50,25 +51,6 @@ def front(service: Service, deployment: Deployment) -> Front:
     if clash is not None:
         return Front(refusals=(*refusals, clash))
     return Front(doors=tuple(doors), refusals=tuple(refusals))
-
-
-def main(doors: Sequence[Door]) -> Door | None:
-    """Return the door for those who name no port: the first that speaks HTTP/1.1."""
-    return next((each for each in doors if not each.tunnel), next(iter(doors), None))
-
-
-def number(target: int | str, containers: Sequence[Container]) -> int | None:
-    """Return the port that *target* is in these containers; None: it has no number.
-
-    >>> number("http", (Container(name="a", ports=(("http", 8080),)),))
-    8080
-    """
-    if isinstance(target, int):
-        return target if 0 < target < 65536 else None
-    if target.isascii() and target.isdigit():
-        return number(int(target), containers) if len(target) < 6 else None
-    named = (port for each in containers for port in each.ports)
-    return next((value for name, value in named if name == target), None)
 
 
 def _whole(service: Service) -> Refusal | None:
@@ -113,8 +95,8 @@ def _door(service: Service, port: Port, deployment: Deployment) -> Door | Refusa
     target: int | str = port.target
     if service.headless:
         # Clients of a headless Service go to the pods' port at an activator's address.
-        found = number(target, deployment.containers)
-        if found is None:
+        found = resolve(deployment.containers, target)
+        if not 0 < found < 65536:
             return Refusal(
                 reason="ServiceHeadlessTarget",
                 message=f"{said} of headless Service {name} has targetPort = {target}, "

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.backends.kubernetes.doors import front, main, number, tunnelled
+from autoscaler.backends.kubernetes.doors import front, tunnelled
 from autoscaler.backends.kubernetes.facts import (
     Container,
     Deployment,
@@ -148,23 +148,6 @@ def test_a_headless_door_is_at_the_number_of_its_target():
     found = front(service(ServicePort(port=80, target="http1"), headless=True), PODS)
 
     assert found.doors == (Door(port=80, target=8080, headless=True),)
-
-
-def test_who_names_no_port_means_the_first_that_speaks_http():
-    grpc = Door(name="grpc", port=9000, target=9000, tunnel=True)
-    http = Door(name="http", port=80, target=8080)
-
-    assert main((grpc, http)) == http
-    assert main((grpc,)) == grpc
-    assert main(()) is None
-
-
-@pytest.mark.parametrize(
-    ("target", "found"),
-    [("8080", 8080), ("http1", 8080), ("nowhere", None), (0, None), ("999999", None)],
-)
-def test_a_target_has_a_number_where_the_containers_say_so(target, found):
-    assert number(target, PODS.containers) == found
 
 
 @pytest.mark.parametrize(
