@@ -9,7 +9,7 @@ import pytest
 
 from activator.core.ticket import Outcome
 from activator.server import ActivatorSettings
-from autoscaler.core.domain import GateSpec, Probe
+from autoscaler.core.domain import Entrance, GateSpec, Probe
 from autoscaler.core.messages import Drained, Gone, Ready, Sample, Wake
 from tests.activator.rig import (
     HOST,
@@ -17,6 +17,7 @@ from tests.activator.rig import (
     Peer,
     Rig,
     echo,
+    free_port,
     get,
     play,
     post,
@@ -367,3 +368,63 @@ def test_interleaved_connections_with_faults_never_mix_a_byte(seed):
             )
 
     play(scene(), 60.0)
+
+
+def lingers(**settings: float) -> ActivatorSettings:
+    return ActivatorSettings(drain_s=0.2, **settings)
+
+
+def test_told_to_stop_it_takes_new_connections_until_it_is_out_and_a_while_longer():
+    async def scene() -> None:
+        door = Entrance(port=free_port())
+        settings = lingers(unheard_s=15.0, linger_s=0.6)
+        async with rig(settings, lingers=True) as made, replica(echo) as port:
+            await made.awake(port, entrances=(door,))
+            await made.open()
+            made.stop.set()
+            while not made.out.is_set():
+                for number in (made.port, door.port):
+                    client = await made.client(number)
+                    head, body = await client.ask(post(b"still"))
+                    assert body == b"still"
+                    assert b"Connection: close" not in head
+                made.out.set()
+
+            client = await made.client(door.port)
+            assert (await client.ask(post(b"late")))[1] == b"late"
+            assert not made.running.done()
+            assert await client.rest() == b""
+            await made.running
+            with pytest.raises(ConnectionRefusedError):
+                await made.client(door.port)
+
+    play(scene())
+
+
+def test_if_nobody_says_that_it_is_out_it_ends_all_the_same(caplog):
+    async def scene() -> None:
+        async with rig(lingers(unheard_s=0.1, linger_s=0.1), lingers=True) as made:
+            made.stop.set()
+
+            await made.running
+
+    play(scene())
+    assert "nobody said within 0.1 s" in caplog.text
+
+
+def test_while_it_lingers_it_wakes_and_samples_as_ever():
+    async def scene() -> None:
+        settings = lingers(unheard_s=15.0, linger_s=0.1)
+        async with rig(settings, lingers=True) as made, replica(echo) as port:
+            made.stop.set()
+            made.see()
+            client = await made.client()
+            await client.send(post(b"x"))
+            await made.until(lambda: any(isinstance(m, Sample) for m in made.said))
+            assert isinstance(made.said[0], Wake)
+            made.see(port)
+
+            assert (await client.message())[1] == b"x"
+            made.out.set()
+
+    play(scene())
