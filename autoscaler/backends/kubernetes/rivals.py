@@ -14,9 +14,10 @@ _KSERVE = ("manager", "kserve")
 """How the names of KServe's begin; its binary is called manager."""
 _SCALERS = ("kube-controller-manager", "keda")
 """Whose HPAs and ScaledObjects are seen themselves; what they once wrote stays."""
-_PERSON = "kubectl-scale"
-_KUBECTL = "kubectl"
-"""What kubectl scale leaves, by its version."""
+_SCALE = ("kubectl", "kubectl-scale")
+"""What kubectl scale leaves, as it is and as its documentation has it."""
+_PERSONS = ("kubectl", "helm")
+"""How the names begin of what writes when a person does, and not once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ def written(deployment: Deployment, before: Written | None) -> Written:
     """Return who has written the replicas of *deployment*, after *before*.
 
     A manager's name stays for as long as nobody else changes the value, so one that
-    is there may have written once and long ago: a rival has taken the value from us.
+    is there may have written once and long ago: a rival has taken the value from us,
+    and is no tool of a person's.
     """
     now = deployment.managers
     then = before or Written()
@@ -41,18 +43,19 @@ def written(deployment: Deployment, before: Written | None) -> Written:
     if then.rival in now:
         return Written(managers=now, rival=then.rival)
     others = foreign(now) if _ours(then.managers) else ()
-    return Written(managers=now, rival=next(iter(others), ""))
+    lasting = (each for each in others if not each.startswith(_PERSONS))
+    return Written(managers=now, rival=next(lasting, ""))
 
 
 def foreign(managers: Iterable[str]) -> tuple[str, ...]:
-    """Return the field managers that are neither KServe, ours, nor a person's kubectl.
+    """Return the field managers that are neither KServe, ours, nor kubectl scale.
 
     >>> foreign(("manager", "fromzero", "kubectl", "argocd-controller"))
     ('argocd-controller',)
     """
-    friends = (OURS, *_KSERVE, *_SCALERS, _PERSON)
+    friends = (OURS, *_KSERVE, *_SCALERS)
     return tuple(
-        each for each in managers if each != _KUBECTL and not each.startswith(friends)
+        each for each in managers if each not in _SCALE and not each.startswith(friends)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +36,13 @@ def test_who_takes_the_value_from_us_is_a_rival_until_it_is_gone():
     assert after(("fromzero",), ("argocd",), ("fromzero",)).rival == ""
 
 
-def test_a_person_who_scales_is_no_rival():
-    assert after(("fromzero",), ("kubectl",)).rival == ""
+@pytest.mark.parametrize("tool", ["kubectl", "kubectl-client-side-apply", "helm"])
+def test_a_person_who_writes_is_no_rival(tool):
+    assert after(("fromzero",), (tool,)).rival == ""
+
+
+def test_a_manifest_that_says_replicas_is_a_stranger_all_the_same():
+    assert foreign(("kubectl-client-side-apply",)) == ("kubectl-client-side-apply",)
 
 
 @given(st.lists(st.lists(st.sampled_from(NAMES), max_size=3), max_size=6))
