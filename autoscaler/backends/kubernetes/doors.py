@@ -104,11 +104,13 @@ def _door(service: Service, port: Port, deployment: Deployment) -> Door | Refusa
                 "to listen there",
             )
         target = found
+    # KServe names the port of a container without one after the Service: iris-predictor.
+    spoken = "" if port.name == name else port.name
     return Door(
         name=port.name,
         port=port.port,
         target=target,
-        tunnel=tunnelled(port.name, port.app_protocol),
+        tunnel=tunnelled(spoken, port.app_protocol),
         headless=service.headless,
         protocol=port.protocol,
     )

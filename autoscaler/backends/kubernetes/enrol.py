@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from autoscaler import parts
-from autoscaler.backends.kubernetes.doors import Front, front, tunnelled
+from autoscaler.backends.kubernetes.doors import Front, front
 from autoscaler.backends.kubernetes.facts import (
     Container,
     Deployment,
     HttpGet,
     Service,
-    ServicePort,
 )
-from autoscaler.backends.kubernetes.managed import Finding, Managed, Reference
+from autoscaler.backends.kubernetes.managed import Door, Finding, Managed, Reference
 from autoscaler.backends.kubernetes.piece import Piece
 from autoscaler.backends.kubernetes.pods import main_port, resolve
 from autoscaler.backends.kubernetes.preflight import (
@@ -74,7 +73,7 @@ def enrol(
     offered = front(service, seen.deployment) if service else Front()
     managed = Managed(
         key=key,
-        spec=_spec(piece, owner, seen, service),
+        spec=_spec(piece, owner, seen, _main(service, offered)),
         service=piece.service,
         service_uid=service.meta.uid if service else "",
         doors=offered.doors,
@@ -157,9 +156,15 @@ def _floor(piece: Piece, offered: Front) -> str:
     return ""
 
 
-def _spec(
-    piece: Piece, owner: Owner, seen: Seen, service: Service | None
-) -> RevisionSpec:
+def _main(service: Service | None, offered: Front) -> Door | None:
+    """Return the door by which replicas are asked, if requests come in by one."""
+    port = main_port(service) if service else None
+    return next(
+        (each for each in offered.doors if port and each.name == port.name), None
+    )
+
+
+def _spec(piece: Piece, owner: Owner, seen: Seen, main: Door | None) -> RevisionSpec:
     model = piece.model or owner.isvc
     containers = seen.deployment.containers
     held = hold_limit(piece.gate.hold_limit_s, seen.route_timeout_s)
@@ -170,27 +175,26 @@ def _spec(
             memory=sum(each.needs.memory for each in containers),
             gpus=sum(each.needs.gpus for each in containers),
         ),
-        probe=_probe(piece.protocol, model, main_container(containers), service),
+        probe=_probe(piece.protocol, model, main_container(containers), main),
     )
 
 
 def _probe(
-    protocol: str, model: str, container: Container | None, service: Service | None
+    protocol: str, model: str, container: Container | None, main: Door | None
 ) -> Probe:
-    """Return how to ask at the Service's main port: what elsewhere is asked is not."""
-    port = main_port(service) if service else None
-    if port is None or container is None or tunnelled(port.name, port.app_protocol):
+    """Return how to ask at the main door: what is asked elsewhere is not."""
+    if main is None or main.tunnel or container is None:
         return Probe()
     asked = container.readiness
-    if asked is not None and _at(container, asked, port):
+    if asked is not None and _at(container, asked, main):
         return Probe(
             path=asked.path if asked.path.startswith("/") else f"/{asked.path}"
         )
     return parts.asked("", protocol, model)
 
 
-def _at(container: Container, asked: HttpGet, port: ServicePort) -> bool:
+def _at(container: Container, asked: HttpGet, main: Door) -> bool:
     """Say whether a readinessProbe goes where requests go."""
-    target = resolve((container,), port.target)
+    target = resolve((container,), main.target)
     same = target != 0 and target in (resolve((container,), asked.port), _AGENT)
     return same and not asked.https and not asked.host

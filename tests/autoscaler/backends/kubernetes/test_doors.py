@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,15 @@ def test_a_single_port_needs_no_name():
     found = front(service(ServicePort(port=80, target=8080)), PODS)
 
     assert found.doors == (Door(port=80, target=8080),)
+
+
+def test_a_port_named_after_its_service_says_nothing_of_what_it_speaks():
+    named = replace(
+        service(ServicePort(name="tcp-like-grpc", port=80, target=8080)),
+        meta=Meta(namespace="production", name="tcp-like-grpc"),
+    )
+
+    assert not front(named, PODS).doors[0].tunnel
 
 
 def test_ports_of_http2_are_tunnels():
