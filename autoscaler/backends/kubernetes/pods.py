@@ -14,7 +14,7 @@ from autoscaler.backends.kubernetes.facts import (
 )
 from autoscaler.core.domain import Replica
 
-_HASH = "pod-template-hash"
+HASH = "pod-template-hash"
 _ENDED = ("Failed", "Succeeded")
 NO_ATTEMPTS: Mapping[str, int] = MappingProxyType({})
 _ATTEMPT = "~"
@@ -46,22 +46,30 @@ def pictures(
     that were reported of pods that live on: each makes another replica of them.
     """
     there = living(deployment, pods)
-    newest = _newest(there)
-    staying = [pod for pod in there if pod.meta.name not in keep]
-    staying.sort(
-        key=lambda pod: (
-            not pod.ready,
-            pod.meta.labels.get(_HASH) != newest,
-            pod.meta.created,
-            pod.meta.name,
-        )
-    )
-    shown = staying[: deployment.replicas]
+    shown = chosen(deployment, there, keep)
     shown += [pod for pod in there if pod.meta.name in keep]
     shown.sort(key=lambda pod: (pod.meta.created, pod.meta.name))
     return tuple(
         _replica(pod, service, attempts.get(pod.meta.name, 0)) for pod in shown
     )
+
+
+def chosen(
+    deployment: Deployment, pods: Iterable[Pod], keep: Collection[str] = ()
+) -> list[Pod]:
+    """Return the living pods that stand for the replicas there are to be."""
+    there = living(deployment, pods)
+    newest = _newest(there)
+    staying = [pod for pod in there if pod.meta.name not in keep]
+    staying.sort(
+        key=lambda pod: (
+            not pod.ready,
+            pod.meta.labels.get(HASH) != newest,
+            pod.meta.created,
+            pod.meta.name,
+        )
+    )
+    return staying[: deployment.replicas]
 
 
 def spared(
@@ -137,7 +145,7 @@ def _is_of(deployment: Deployment, pod: Pod) -> bool:
     if meta.namespace != deployment.meta.namespace:
         return False
     # Selectors of two Deployments may overlap; names of their ReplicaSets cannot.
-    if owner.name != f"{deployment.meta.name}-{meta.labels.get(_HASH, '')}":
+    if owner.name != f"{deployment.meta.name}-{meta.labels.get(HASH, '')}":
         return False
     return all(
         meta.labels.get(label) == value for label, value in deployment.selector.items()
@@ -147,7 +155,7 @@ def _is_of(deployment: Deployment, pod: Pod) -> bool:
 def _newest(pods: Iterable[Pod]) -> str | None:
     """Return the hash of the ReplicaSet that made the newest pod."""
     newest = max(pods, key=lambda p: (p.meta.created, p.meta.name), default=None)
-    return newest.meta.labels.get(_HASH) if newest else None
+    return newest.meta.labels.get(HASH) if newest else None
 
 
 def _replica(pod: Pod, service: Service, attempt: int) -> Replica:
