@@ -104,7 +104,7 @@ def _door(service: Service, port: Port, deployment: Deployment) -> Door | Refusa
                 "to listen there",
             )
         target = found
-    # KServe names the port of a container without one after the Service: iris-predictor.
+    # Where a container names no port, KServe calls it as the Service is called.
     spoken = "" if port.name == name else port.name
     return Door(
         name=port.name,

@@ -38,11 +38,13 @@ def test_picking_from_any_json_only_leaves_out(value, shape):
 
 
 def test_what_is_too_big_says_so_where_it_stands():
-    node = tree({"canary": [0] * 1_000_000, "name": "iris"})
+    many = {str(at): at for at in range(10_000)}
+    node = tree({"canary": [0] * 1_000_000, "name": "iris", "annotations": many})
     place = Place("", "spec", node, [])
 
     assert place.at("name").text() == "iris"
     assert place.at("canary").text() == "(too big to be read)"
+    assert place.at("annotations").text() == "(too big to be read)"
 
 
 def test_what_is_too_deep_says_so():
