@@ -34,8 +34,9 @@ def fit(of: Revision, crowd: Crowd, reporters: Iterable[str], now: float) -> Non
 
 
 def follow(of: Revision, now: float) -> None:
-    """Wake *of* if it sleeps and must not; everything else is its leader's."""
-    if of.want and not of.replicas.target and now >= of.backoff.until:
+    """Wake *of* if it is at zero and somebody waits; all else is its leader's."""
+    waits = of.called or of.reports.wants(now)
+    if of.want and waits and not of.replicas.target and now >= of.backoff.until:
         of.start(1, now)
 
 

@@ -1,0 +1,389 @@
+"""What the Fleet decides, made true in a cluster; what the cluster has, told to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Protocol
+
+from autoscaler.backends.base import Launch
+from autoscaler.backends.kubernetes.allotment import Allotment, Refused
+from autoscaler.backends.kubernetes.managed import Managed
+from autoscaler.backends.kubernetes.slices import Body, Standin, changes
+from autoscaler.backends.kubernetes.tended import Seen, Tended
+from autoscaler.clock import Clock, monotonic
+from autoscaler.core.commands import Decided, Order, Status
+from autoscaler.core.domain import Replica, RevisionKey, RevisionSpec, StartFailure
+from autoscaler.core.messages import Lost, Ready
+from autoscaler.events import Event
+
+_log = logging.getLogger(__name__)
+
+_LOOKS_S = 30.0
+"""Every revision is looked at that often, whatever is missed."""
+_OURS_S = 10.0
+"""A count of ours that was accepted and was not watched by then was written over."""
+
+
+class Fleet(Protocol):
+    """What is told to the loop."""
+
+    def configure(self, key: RevisionKey, spec: RevisionSpec) -> None:
+        """Know *key* by these settings."""
+
+    def remove(self, key: RevisionKey) -> None:
+        """Forget *key*."""
+
+    def observed(self, key: RevisionKey, replicas: tuple[Replica, ...]) -> None:
+        """Say all replicas of *key*."""
+
+    def failed(self, key: RevisionKey, failure: StartFailure) -> None:
+        """Say that a start failed."""
+
+    def standing(
+        self, key: RevisionKey, *, aside: bool, keeps: str, awaits: str
+    ) -> None:
+        """Say how activators stand, and what a start waits for."""
+
+    def order(self, key: RevisionKey, order: Order) -> None:
+        """Ask for something."""
+
+    def lead(self, *, leading: bool) -> None:
+        """Decide, or follow."""
+
+    def status(self, key: RevisionKey) -> Status:
+        """Return how *key* is."""
+
+
+class Cluster(Protocol):
+    """What is asked of what was watched."""
+
+    def seen(self, managed: Managed) -> Seen | None:
+        """Return what there is of a revision; None: no Deployment or no Service."""
+
+    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
+        """Return the activators that listen on all entrances of *key* and stay."""
+
+
+class Scales(Protocol):
+    """What writes replica counts."""
+
+    def want(
+        self,
+        key: RevisionKey,
+        replicas: int,
+        *,
+        expected_version: str | None,
+        costs: tuple[str, ...],
+    ) -> None:
+        """Have *replicas*, unless the Deployment is not as *expected_version* was."""
+
+
+@dataclass(slots=True)
+class _Count:
+    """The newest replica count of ours: accepted, and maybe not watched yet."""
+
+    replicas: int
+    at: float
+    watched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What a backend acts with."""
+
+    cluster: Cluster
+    scales: Scales
+    publish: Callable[[RevisionKey, str, tuple[Body, ...]], None]
+    """Have these be our slices of a revision's Service."""
+    failures: Callable[[Tended, Seen, float], tuple[StartFailure, ...]]
+    """What of its starts has failed since it was last asked."""
+    awaits: Callable[[Seen], str]
+    """What its start waits for that takes its own time."""
+    allotment: Allotment = field(default_factory=Allotment)
+
+
+class KubernetesBackend:
+    """Look after every managed revision; a Backend for the loop that leads or follows.
+
+    Nothing here waits: what is due is done in `tend`, which the driver calls when
+    `stirred` is set or `wake_at` has come.
+    """
+
+    def __init__(self, loop: Fleet, hands: Hands, clock: Clock = monotonic) -> None:
+        self._loop = loop
+        self._hands = hands
+        self._clock = clock
+        self._tended: dict[RevisionKey, Tended] = {}
+        self._counts: dict[RevisionKey, _Count] = {}
+        self._due: dict[RevisionKey, float] = {}
+        self._dirty: dict[RevisionKey, None] = {}
+        self._leading = False
+        self._released: set[RevisionKey] = set()
+        self.stirred = asyncio.Event()
+
+    # What the loop asks.
+
+    def configure(self, key: RevisionKey, launch: Launch) -> None:
+        """Nothing to know: a Deployment says how its replicas are started."""
+
+    def remove(self, key: RevisionKey) -> None:
+        """Nothing to stop: who lets go of a revision leaves it running."""
+
+    def scale(self, key: RevisionKey, replicas: int, stop: tuple[str, ...]) -> None:
+        tended = self._tended.get(key)
+        if tended is not None:
+            if self._leading:
+                tended.commanded(replicas, stop)
+            else:
+                tended.called = True
+            self.look_at(key)
+
+    def ready(self, key: RevisionKey, replica: str) -> None:
+        """Look again: an activator's word may come before the kubelet's."""
+        self.look_at(key)
+
+    # What happens.
+
+    @property
+    def wake_at(self) -> float:
+        """When `tend` is wanted, if nothing happens before."""
+        return min(self._due.values(), default=inf)
+
+    @property
+    def keys(self) -> Iterable[RevisionKey]:
+        """All that is looked after, what is being let go too."""
+        return self._tended.keys()
+
+    def managed(self, key: RevisionKey) -> Managed | None:
+        """Return a revision as it is known."""
+        tended = self._tended.get(key)
+        return None if tended is None else tended.managed
+
+    def shown(self, key: RevisionKey) -> tuple[Replica, ...]:
+        """Return the replicas that the Fleet was last shown."""
+        tended = self._tended.get(key)
+        return () if tended is None else tended.shown
+
+    def refusals(self) -> dict[RevisionKey, str]:
+        """Return why no activator can stand in for whom."""
+        return {key: each.refused for key, each in self._tended.items() if each.refused}
+
+    def look_at(self, key: RevisionKey) -> None:
+        """Look at *key* soon: something about it changed."""
+        if key in self._tended:
+            self._dirty[key] = None
+            self.stirred.set()
+
+    def look_at_all(self) -> None:
+        """Look at everything soon."""
+        self._dirty = dict.fromkeys(self._tended)
+        self.stirred.set()
+
+    def saw(self, event: Event) -> None:
+        """Take what happened in the loop."""
+        match event:
+            case Decided(key=key):
+                tended = self._tended.get(key)
+                if tended is not None and tended.decided(event):
+                    self.look_at(key)
+            case Ready(key=key) | Lost(key=key):
+                self.look_at(key)
+            case _:
+                pass
+
+    def accepted(self, key: RevisionKey, replicas: int) -> None:
+        """Know that the API server took a count of ours."""
+        self._counts[key] = _Count(replicas, self._clock())
+
+    def lead(self, *, leading: bool) -> None:
+        """Decide and publish from now on, or follow."""
+        self._leading = leading
+        for tended in self._tended.values():
+            # What another has commanded since is what there is.
+            tended.wanted, tended.called = None, False
+        self._loop.lead(leading=leading)
+        self.look_at_all()
+
+    def release(self, key: RevisionKey) -> None:
+        """Let go of *key* whatever a census says, until it is `taken` again."""
+        self._released.add(key)
+        tended = self._tended.get(key)
+        if tended is not None:
+            self._let_go(tended)
+
+    def counted(self, namespace: str, managed: Iterable[Managed]) -> None:
+        """Take a census of *namespace*: what is managed there, and nothing else."""
+        wanted = {each.key: each for each in managed if each.key not in self._released}
+        for key, each in wanted.items():
+            tended = self._tended.get(key)
+            if tended is None:
+                self._begin(each)
+            elif tended.managed != each or tended.leaves:
+                changed = tended.managed.doors != each.doors
+                tended.managed, tended.leaves = each, False
+                if changed or tended.refused:
+                    self._allot(tended)
+                self._configure(tended)
+        for key in [key for key in self._tended if key.namespace == namespace]:
+            if key not in wanted:
+                self._let_go(self._tended[key])
+
+    def tend(self) -> None:
+        """Do all that is due."""
+        self.stirred.clear()
+        now = self._clock()
+        keys = dict.fromkeys(key for key, at in self._due.items() if at <= now)
+        keys |= self._dirty
+        self._dirty = {}
+        for key in keys:
+            tended = self._tended.get(key)
+            if tended is None:
+                continue
+            try:
+                self._look(tended, now)
+            except Exception:
+                # One revision's fault is not another's.
+                _log.exception("failed to look after revision=%s", key)
+                self._due[key] = now + _LOOKS_S
+
+    # One revision.
+
+    def _begin(self, managed: Managed) -> None:
+        seen = self._hands.cluster.seen(managed)
+        if seen is None:
+            return
+        now = self._clock()
+        self._hands.allotment.learn(managed.key, seen.slices, now)
+        tended = self._tended[managed.key] = Tended(managed, seen, now)
+        self._allot(tended)
+        self.look_at(managed.key)
+
+    def _allot(self, tended: Tended) -> None:
+        seen = self._hands.cluster.seen(tended.managed)
+        if seen is None:
+            return
+        given = self._hands.allotment.allot(
+            tended.managed.key,
+            tended.managed.doors,
+            seen.deployment.containers,
+            self._clock(),
+        )
+        if isinstance(given, Refused):
+            tended.entrances, tended.refused = (), given.reason
+            self._due[tended.managed.key] = given.again_at
+        else:
+            tended.entrances, tended.refused = given, ""
+
+    def _configure(self, tended: Tended) -> None:
+        if tended.adopted:
+            self._loop.configure(tended.managed.key, tended.spec())
+        self.look_at(tended.managed.key)
+
+    def _let_go(self, tended: Tended) -> None:
+        seen = self._hands.cluster.seen(tended.managed)
+        if seen is None or seen.deployment.meta.deleting or not tended.adopted:
+            self._forget(tended)
+        elif not tended.leaves:
+            _log.info("letting go revision=%s", tended.managed.key)
+            tended.leaves = True
+            self._configure(tended)
+
+    def _forget(self, tended: Tended) -> None:
+        key = tended.managed.key
+        _log.info("let go revision=%s", key)
+        del self._tended[key]
+        self._due.pop(key, None)
+        self._counts.pop(key, None)
+        self._hands.allotment.free(key, self._clock())
+        if self._leading:
+            self._hands.publish(key, tended.managed.service, ())
+        if tended.adopted:
+            self._loop.remove(key)
+            # Its pods stay, and are somebody else's from now on.
+            self._loop.observed(key, ())
+
+    def _look(self, tended: Tended, now: float) -> None:
+        managed, hands = tended.managed, self._hands
+        key = managed.key
+        self._due[key] = now + _LOOKS_S
+        seen = hands.cluster.seen(managed)
+        if seen is None:
+            # A Deployment that is gone takes its pods with it.
+            self._show(tended, ())
+            return
+        if not tended.adopted:
+            if not tended.due(seen, now):
+                self._due[key] = now + 1.0
+                return
+            tended.adopted = True
+            self._loop.configure(key, tended.spec())
+        self._show(tended, tended.picture(seen))
+        for failure in hands.failures(tended, seen, now):
+            tended.failed(failure.replica)
+            self._loop.failed(key, failure)
+            self._show(tended, tended.picture(seen))
+        self._stand(tended, seen, now)
+        if tended.left:
+            self._forget(tended)
+            return
+        self._count(tended, seen, now)
+
+    def _show(self, tended: Tended, picture: tuple[Replica, ...]) -> None:
+        if picture != tended.shown or tended.wanted is None:
+            tended.shown = picture
+            if tended.wanted is None:
+                least = tended.spec().scaling.min_replicas
+                tended.wanted = max(len(picture), least)
+            self._loop.observed(tended.managed.key, picture)
+
+    def _stand(self, tended: Tended, seen: Seen, now: float) -> None:
+        hands, key = self._hands, tended.managed.key
+        ready = self._loop.status(key).ready
+        standins = hands.cluster.standins(key) if tended.entrances else ()
+        stance, wanted = tended.stand(seen, standins, ready, now)
+        keeps = stance.keeps or tended.managed.floor_why
+        awaits = "" if ready else hands.awaits(seen)
+        self._loop.standing(key, aside=stance.aside, keeps=keeps, awaits=awaits)
+        todo = changes(seen.slices, wanted)
+        if self._leading and (todo.create or todo.replace or todo.delete):
+            hands.publish(key, tended.managed.service, wanted)
+        self._due[key] = min(self._due[key], max(now, tended.redirect.wake_at))
+
+    def _count(self, tended: Tended, seen: Seen, now: float) -> None:
+        """Have the Deployment ask for what was commanded, and for nothing less safe."""
+        key, have, wanted = tended.managed.key, seen.deployment.replicas, tended.wanted
+        if not self._leading:
+            if have:
+                tended.called = False
+            elif tended.called:
+                self._hands.scales.want(key, 1, expected_version=None, costs=())
+            return
+        if wanted is None:
+            return
+        if have == wanted:
+            self._counts[key] = _Count(have, now, watched=True)
+            return
+        count = self._counts.get(key)
+        if count is not None:
+            count.watched |= have == count.replicas or now >= count.at + _OURS_S
+            if not count.watched and count.replicas == wanted:
+                self._due[key] = min(self._due[key], count.at + _OURS_S)
+                return
+        if wanted == 0 and count is not None and count.replicas == 0:
+            # It was at zero and is not any more: the other autoscaler woke it.
+            tended.wanted = None
+            del self._counts[key]
+            self._show(tended, tended.picture(seen))
+            self._loop.order(key, Order.WAKE)
+            return
+        down = wanted < have
+        self._hands.scales.want(
+            key,
+            wanted,
+            expected_version=seen.deployment.meta.resource_version if down else None,
+            costs=tuple(sorted(tended.stopped)) if down and wanted else (),
+        )

@@ -1,0 +1,172 @@
+"""One managed revision as it is looked after: commanded, seen and published."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from autoscaler.backends.kubernetes.facts import Deployment, Pod, Service, Slice
+from autoscaler.backends.kubernetes.managed import Managed
+from autoscaler.backends.kubernetes.pods import name_of, pictures, spared
+from autoscaler.backends.kubernetes.redirect import Redirect, Scene, Stance
+from autoscaler.backends.kubernetes.slices import (
+    Body,
+    Standin,
+    bodies,
+    covered,
+    is_ours,
+    listed,
+)
+from autoscaler.core.commands import Decided
+from autoscaler.core.domain import Entrance, Replica, RevisionSpec
+
+ADOPTS_S = 5.0
+"""A new revision whose Deployment lacks pods is taken as it is after so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the cluster has of one revision."""
+
+    deployment: Deployment
+    service: Service
+    pods: tuple[Pod, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    """Of its Service: ours and the controller's."""
+
+
+class Tended:
+    """Keep what is known of one revision between looks; no look does anything twice."""
+
+    __slots__ = (
+        "adopted",
+        "attempts",
+        "called",
+        "desired",
+        "entrances",
+        "excess",
+        "leaves",
+        "managed",
+        "redirect",
+        "refused",
+        "shown",
+        "since",
+        "stance",
+        "stopped",
+        "wanted",
+    )
+
+    def __init__(self, managed: Managed, seen: Seen, now: float) -> None:
+        self.managed = managed
+        self.since = now
+        self.adopted = False
+        """The Fleet knows it."""
+        self.called = False
+        """Who only follows wants it awake."""
+        self.leaves = False
+        """It is being let go."""
+        self.wanted: int | None = None
+        """Replicas that it was last commanded to have; None: not yet."""
+        self.desired = seen.deployment.replicas
+        self.excess = 0
+        self.stopped: set[str] = set()
+        """Pods that were told to stop and may still be there."""
+        self.attempts: dict[str, int] = {}
+        """Failed starts that were reported of pods that live on."""
+        self.entrances: tuple[Entrance, ...] = ()
+        self.refused = ""
+        """Why no activator can stand in."""
+        self.shown: tuple[Replica, ...] = ()
+        published = any(is_ours(each) and each.endpoints for each in seen.slices)
+        self.redirect = Redirect(published=published)
+        self.stance = Stance()
+
+    def spec(self) -> RevisionSpec:
+        """Return its settings, with what being let go and its ports make of them."""
+        spec = replace(self.managed.spec, entrances=self.entrances)
+        least = 1 if self.leaves or self.refused or self.managed.floor_why else 0
+        if spec.scaling.min_replicas < least:
+            scaling = replace(spec.scaling, min_replicas=least)
+            spec = replace(spec, scaling=scaling)
+        return spec
+
+    def due(self, seen: Seen, now: float) -> bool:
+        """Say whether a new revision can be taken as it is.
+
+        A Fleet takes what it is shown first for what there is to be, so pods that are
+        about to be made should be there.
+        """
+        there = len(pictures(seen.deployment, seen.pods, seen.service))
+        return there >= seen.deployment.replicas or now >= self.since + ADOPTS_S
+
+    def picture(self, seen: Seen) -> tuple[Replica, ...]:
+        """Return the replicas to show to the Fleet."""
+        there = {pod.meta.name for pod in seen.pods if not pod.meta.deleting}
+        self.stopped &= there
+        self.attempts = {k: n for k, n in self.attempts.items() if k in there}
+        if self.wanted == seen.deployment.replicas:
+            for name in spared(seen.deployment, seen.pods, self.stopped):
+                # The ReplicaSet chose another: this one is to be used again.
+                self.stopped.discard(name)
+                self.attempts[name] = self.attempts.get(name, 0) + 1
+        return pictures(
+            seen.deployment,
+            seen.pods,
+            seen.service,
+            keep=self.stopped,
+            attempts=self.attempts,
+        )
+
+    def commanded(self, replicas: int, stop: Collection[str]) -> None:
+        """Know that it is to have *replicas*, and who is to go."""
+        scaling = self.spec().scaling
+        self.wanted = max(replicas, scaling.min_replicas)
+        self.stopped.update(name_of(each) for each in stop)
+
+    def failed(self, replica: str) -> None:
+        """Know that a start was reported as failed whose pod may live on."""
+        name = name_of(replica)
+        self.attempts[name] = self.attempts.get(name, 0) + 1
+
+    def decided(self, decided: Decided) -> bool:
+        """Take in a decision; say whether how activators stand may change by it."""
+        before = self.desired, self.excess
+        self.desired = decided.replicas
+        self.excess = decided.decision.excess_burst_capacity
+        return before != (self.desired, self.excess)
+
+    def stand(
+        self, seen: Seen, standins: tuple[Standin, ...], ready: int, now: float
+    ) -> tuple[Stance, tuple[Body, ...]]:
+        """Return how activators are to stand, and our slices for that.
+
+        *standins* have acknowledged its entrances; *ready* replicas are known to serve.
+        """
+        scaling = self.spec().scaling
+        wanted = bodies(seen.service, self.entrances, standins)
+        scene = Scene(
+            ready=ready,
+            desired=self.desired,
+            covered=covered(
+                seen.slices,
+                [port.name for port in seen.service.ports if port.protocol == "TCP"],
+                seen.service.families,
+            ),
+            activators=tuple(each.name for each in standins),
+            listed=listed(seen.slices, wanted),
+            burst=scaling.target_burst_capacity,
+            excess=self.excess,
+            min_replicas=scaling.min_replicas,
+            grace_s=scaling.grace_s,
+            leaves=self.leaves,
+        )
+        stance = self.stance = self.redirect.look(scene, now)
+        if stance.published:
+            return stance, wanted
+        gone = self.leaves or not self.entrances
+        return stance, () if gone else bodies(seen.service, self.entrances, ())
+
+    @property
+    def left(self) -> bool:
+        """Say whether nothing of ours is in its way any more."""
+        return self.leaves and self.stance.aside

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoscaler.backends.kubernetes.facts import Container
+from autoscaler.core.domain import StartFailure
+from tests.autoscaler.backends.kubernetes.town import KEY, MANAGED, SLEEPY, Town
+
+
+def town(**how) -> Town:
+    """Return one whose revision is managed and whose pod is ready."""
+    made = Town(**how)
+    made.control()
+    made.backend.lead(leading=True)
+    made.count(made.managed)
+    return made
+
+
+def test_an_idle_revision_goes_to_zero_behind_an_activator_that_was_listed_first():
+    here = town()
+
+    here.run(200)
+
+    assert here.replicas == 0
+    assert [each.address for slice_ in here.ours for each in slice_.endpoints] == [
+        "10.0.0.9"
+    ]
+
+
+def test_nothing_goes_to_zero_where_no_activator_stands_in():
+    here = town()
+    here.activators = ()
+    here.backend.look_at(KEY)
+
+    here.run(600)
+
+    assert here.replicas == 1
+    assert "no activator stands in" in here.status(KEY).reason
+
+
+def test_what_is_held_wakes_it():
+    here = town()
+    here.run(200)
+    assert here.replicas == 0
+
+    here.load = 3
+    here.run(2)
+
+    assert here.replicas == 1
+    assert here.status(KEY).ready == 1
+
+
+def test_with_more_replicas_activators_step_aside_and_come_back_for_the_last():
+    scaling = replace(SLEEPY, target_burst_capacity=0.0)
+    spec = replace(MANAGED.spec, scaling=scaling)
+    here = town(managed=replace(MANAGED, spec=spec))
+    here.load = 28
+    here.run(90)
+    assert here.replicas == 4
+    assert here.ours[0].endpoints == ()
+    assert here.view is not None
+    assert here.view.aside
+
+    here.load = 0
+    here.run(300)
+
+    assert here.replicas == 0
+    assert here.ours[0].endpoints != ()
+
+
+def test_a_pod_that_was_told_to_stop_and_was_spared_serves_again():
+    here = town()
+    here.load = 28
+    here.run(90)
+    assert here.replicas == 4
+    here.load = 8
+
+    # The ReplicaSet always takes the oldest, whatever we ask for.
+    here.run(400, pick=lambda names: names[0])
+
+    assert here.replicas == len(here.pods) < 4
+    assert here.status(KEY).ready == here.replicas
+
+
+def test_a_wake_by_another_autoscaler_is_kept():
+    here = town()
+    here.run(200)
+    assert here.replicas == 0
+
+    here.replicas = 1
+    here.version += 1
+    here.backend.look_at(KEY)
+    here.settle()
+    here.control()
+    here.run(30)
+
+    assert here.replicas == 1
+
+
+def test_a_count_that_somebody_else_wrote_is_put_right():
+    here = town()
+    here.load = 8
+    here.run(70)
+    before = here.replicas
+
+    here.replicas = before + 2
+    here.version += 1
+    here.run(60)
+
+    assert here.replicas == before
+
+
+def test_a_refused_count_is_asked_for_again():
+    here = town()
+    here.run(200)
+    here.refused = 3
+    here.load = 1
+
+    here.run(40)
+
+    assert here.replicas == 1
+
+
+def test_one_that_follows_wakes_and_does_nothing_else():
+    here = town()
+    here.run(5)
+    here.backend.lead(leading=False)
+    here.ours = ()
+    here.run(300)
+    assert here.replicas == 1
+    assert here.ours == ()
+
+    here.replicas = 0
+    here.control()
+    here.run(2)
+    here.load = 2
+    here.run(3)
+    assert here.replicas == 1
+
+    # The leader sends it to sleep again: that is no reason to wake it.
+    here.load = 0
+    here.run(60)
+    here.replicas = 0
+    here.control()
+    here.run(60)
+    assert here.replicas == 0
+
+
+def test_letting_go_wakes_waits_until_ready_and_takes_the_slices_away():
+    here = town()
+    here.run(200)
+    assert here.replicas == 0
+
+    here.count()
+    assert here.replicas == 1
+    here.run(3, ready=False)
+    assert here.ours[0].endpoints != ()
+
+    here.run(20)
+    assert here.ours == ()
+    assert list(here.backend.keys) == []
+    assert here.replicas == 1
+
+
+def test_what_was_released_is_not_managed_again_by_a_census():
+    here = town()
+    here.backend.release(KEY)
+    here.run(20)
+    assert here.ours == ()
+
+    here.count(MANAGED)
+    here.run(200)
+
+    assert here.replicas == 1
+    assert list(here.backend.keys) == []
+
+
+def test_a_deployment_that_vanishes_is_forgotten_at_once():
+    here = town()
+    here.run(5)
+    here.there = False
+
+    here.count()
+
+    assert list(here.backend.keys) == []
+
+
+def test_a_failed_start_is_told_and_a_pod_that_recovers_serves():
+    here = town()
+    here.run(200)
+    here.load = 1
+    here.now += 1.0
+    here.sample()
+    here.settle()
+    here.control(ready=False)
+    here.settle()
+    (name,) = here.pods
+    here.failing = [StartFailure(reason="exit status 3", final=False, replica=name)]
+    here.backend.look_at(KEY)
+    here.settle()
+
+    here.run(60)
+
+    assert here.status(KEY).ready == 1
+
+
+def test_headless_ports_that_clash_keep_it_awake_and_say_why():
+    door = replace(MANAGED.doors[0], headless=True, target="nowhere")
+    here = town(managed=replace(MANAGED, doors=(door,)))
+    assert Container(name="kserve-container").ports == ()
+
+    here.run(300)
+
+    assert here.replicas == 1
+    assert "no container has it" in here.backend.refusals()[KEY]
+
+
+def test_new_settings_count_at_once():
+    here = town()
+    here.run(200)
+    assert here.replicas == 0
+
+    scaling = replace(SLEEPY, min_replicas=2)
+    spec = replace(MANAGED.spec, scaling=scaling)
+    here.count(replace(MANAGED, spec=spec))
+    here.run(3)
+
+    assert here.replicas == 2
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("load"), st.integers(0, 40)),
+        st.tuples(st.just("run"), st.integers(1, 60)),
+        st.tuples(st.just("foreign"), st.integers(0, 5)),
+        st.tuples(st.just("kill"), st.integers(0, 3)),
+        st.tuples(st.just("lead"), st.integers(0, 1)),
+        st.tuples(st.just("activators"), st.integers(0, 1)),
+    ),
+    max_size=10,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=steps)
+def test_whatever_happens_it_comes_to_rest_in_bounds_and_asleep_when_idle(steps):
+    here = town()
+    for kind, value in steps:
+        match kind:
+            case "load":
+                here.load = value
+            case "run":
+                here.run(value)
+            case "foreign":
+                here.replicas = value
+                here.version += 1
+                here.backend.look_at(KEY)
+            case "kill":
+                names = list(here.pods)
+                if value < len(names):
+                    del here.pods[names[value]]
+            case "lead":
+                here.backend.lead(leading=bool(value))
+            case "activators":
+                here.activators = ("activator-1",) * value
+                here.backend.look_at(KEY)
+        if here.activators and here.load == 0:
+            assert here.replicas <= max(5, SLEEPY.max_replicas)
+    here.backend.lead(leading=True)
+    here.activators = ("activator-1",)
+    here.backend.look_at(KEY)
+    here.load = 0
+
+    here.run(600)
+
+    assert here.replicas == 0
+    assert here.ours[0].endpoints != ()
+    here.load = 1
+    here.run(3)
+    assert here.status(KEY).ready == 1
