@@ -67,9 +67,15 @@ class _Reader:
     spec: Place
     said: list[Said] = field(default_factory=list)
 
-    def component(self, place: Place, **kinds: Place | None) -> Component:
+    def component(
+        self, place: Place, spec: Place | None = None, stable: Place | None = None
+    ) -> Component:
         return Component(
-            place=place, metadata=self.document.metadata, said=self.said, **kinds
+            place=place,
+            metadata=self.document.metadata,
+            spec=spec,
+            stable=stable,
+            said=self.said,
         )
 
     def part(self, component: Component, predictor: str = "") -> Part | None:

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from autoscaler.backends.kubernetes.facts import Container, Slice
 from autoscaler.backends.kubernetes.managed import Door
-from autoscaler.backends.kubernetes.pods import resolve
+from autoscaler.backends.kubernetes.ports import resolve
 from autoscaler.backends.kubernetes.slices import is_ours
 from autoscaler.core.domain import Entrance, RevisionKey
 

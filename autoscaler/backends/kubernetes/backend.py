@@ -12,12 +12,13 @@ from typing import Protocol
 from autoscaler.backends.base import Launch
 from autoscaler.backends.kubernetes.allotment import Allotment, Refused
 from autoscaler.backends.kubernetes.managed import Managed
+from autoscaler.backends.kubernetes.pods import name_of
 from autoscaler.backends.kubernetes.slices import Body, Standin, changes
 from autoscaler.backends.kubernetes.tended import Seen, Tended
 from autoscaler.clock import Clock, monotonic
 from autoscaler.core.commands import Decided, Order, Status
 from autoscaler.core.domain import Replica, RevisionKey, RevisionSpec, StartFailure
-from autoscaler.core.messages import Lost, Ready
+from autoscaler.core.messages import Lost, Ready, Sample
 from autoscaler.events import Event
 
 _log = logging.getLogger(__name__)
@@ -99,10 +100,6 @@ class Hands:
     scales: Scales
     publish: Callable[[RevisionKey, str, tuple[Body, ...]], None]
     """Have these be our slices of a revision's Service."""
-    failures: Callable[[Tended, Seen, float], tuple[StartFailure, ...]]
-    """What of its starts has failed since it was last asked."""
-    awaits: Callable[[Seen], str]
-    """What its start waits for that takes its own time."""
     allotment: Allotment = field(default_factory=Allotment)
 
 
@@ -190,10 +187,22 @@ class KubernetesBackend:
                 tended = self._tended.get(key)
                 if tended is not None and tended.decided(event):
                     self.look_at(key)
-            case Ready(key=key) | Lost(key=key):
-                self.look_at(key)
+            case Ready(key=key, replica=replica):
+                self._reached(key, replica, reached=True)
+            case Lost(key=key, replica=replica):
+                self._reached(key, replica, reached=False)
+            case Sample(key=key, replicas=replicas):
+                for each in replicas:
+                    if each.ready is not None:
+                        self._reached(key, each.replica, reached=each.ready)
             case _:
                 pass
+
+    def _reached(self, key: RevisionKey, replica: str, *, reached: bool) -> None:
+        tended, name = self._tended.get(key), name_of(replica)
+        if tended is not None and reached != (name in tended.reached):
+            (tended.reached.add if reached else tended.reached.discard)(name)
+            self.look_at(key)
 
     def accepted(self, key: RevisionKey, replicas: int) -> None:
         """Know that the API server took a count of ours."""
@@ -322,11 +331,12 @@ class KubernetesBackend:
             tended.adopted = True
             self._loop.configure(key, tended.spec())
         self._show(tended, tended.picture(seen))
-        for failure in hands.failures(tended, seen, now):
-            tended.failed(failure.replica)
+        held = self._loop.status(key).held > 0
+        verdict = tended.judged(seen, held=held, spoken_for=(), now=now)
+        for failure in verdict.failures:
             self._loop.failed(key, failure)
             self._show(tended, tended.picture(seen))
-        self._stand(tended, seen, now)
+        self._stand(tended, seen, verdict.awaits, now)
         if tended.left:
             self._forget(tended)
             return
@@ -340,18 +350,18 @@ class KubernetesBackend:
                 tended.wanted = max(len(picture), least)
             self._loop.observed(tended.managed.key, picture)
 
-    def _stand(self, tended: Tended, seen: Seen, now: float) -> None:
+    def _stand(self, tended: Tended, seen: Seen, awaits: str, now: float) -> None:
         hands, key = self._hands, tended.managed.key
         ready = self._loop.status(key).ready
         standins = hands.cluster.standins(key) if tended.entrances else ()
         stance, wanted = tended.stand(seen, standins, ready, now)
         keeps = stance.keeps or tended.managed.floor_why
-        awaits = "" if ready else hands.awaits(seen)
         self._loop.standing(key, aside=stance.aside, keeps=keeps, awaits=awaits)
+        wake_at = min(tended.redirect.wake_at, tended.starts.wake_at)
         todo = changes(seen.slices, wanted)
         if self._leading and (todo.create or todo.replace or todo.delete):
             hands.publish(key, tended.managed.service, wanted)
-        self._due[key] = min(self._due[key], max(now, tended.redirect.wake_at))
+        self._due[key] = min(self._due[key], max(now, wake_at))
 
     def _count(self, tended: Tended, seen: Seen, now: float) -> None:
         """Have the Deployment ask for what was commanded, and for nothing less safe."""
@@ -380,7 +390,8 @@ class KubernetesBackend:
             self._show(tended, tended.picture(seen))
             self._loop.order(key, Order.WAKE)
             return
-        down = wanted < have
+        if (down := wanted < have) and tended.leaves:
+            return  # Others may scale it by now.
         self._hands.scales.want(
             key,
             wanted,

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from autoscaler.backends.kubernetes.facts import Deployment, Service
 from autoscaler.backends.kubernetes.facts import ServicePort as Port
 from autoscaler.backends.kubernetes.managed import Door
-from autoscaler.backends.kubernetes.pods import resolve
-
-_PLAIN = ("", "http", "kubernetes.io/ws", "ws")
-"""Values of appProtocol that are HTTP/1.1."""
-_OTHERS = ("https", "tls", "tcp", "http2")
-"""First words of a port's name, as meshes read them, that are not."""
+from autoscaler.backends.kubernetes.ports import resolve, tunnelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,19 +130,3 @@ def _clash(service: Service, doors: Sequence[Door]) -> Refusal | None:
 
 def _titles(doors: Sequence[Door], target: int | str) -> Iterator[str]:
     return (each.name or str(each.port) for each in doors if each.target == target)
-
-
-def tunnelled(name: str, app_protocol: str) -> bool:
-    """Say whether a port speaks what is only passed on byte by byte.
-
-    >>> tunnelled("grpc-predict", ""), tunnelled("http1", ""), tunnelled("web", "https")
-    (True, False, True)
-    """
-    if app_protocol.lower() not in _PLAIN:
-        return True
-    if app_protocol:
-        return False
-    lower = name.lower()
-    if "grpc" in lower or "h2c" in lower:
-        return True
-    return lower.partition("-")[0] in _OTHERS

@@ -15,7 +15,8 @@ from autoscaler.backends.kubernetes.facts import (
 )
 from autoscaler.backends.kubernetes.managed import Door, Finding, Managed, Reference
 from autoscaler.backends.kubernetes.piece import Piece
-from autoscaler.backends.kubernetes.pods import main_port, resolve
+from autoscaler.backends.kubernetes.pods import main_port
+from autoscaler.backends.kubernetes.ports import resolve
 from autoscaler.backends.kubernetes.preflight import (
     Seen,
     hold_limit,

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from autoscaler.backends.kubernetes.facts import (
-    Container,
     Deployment,
     Pod,
     Service,
     ServicePort,
 )
+from autoscaler.backends.kubernetes.ports import resolve, tunnelled
 from autoscaler.core.domain import Replica
 
 HASH = "pod-template-hash"
@@ -104,24 +104,11 @@ def replica_of(pod: str, attempt: int) -> str:
     return f"{pod}{_ATTEMPT}{attempt}" if attempt else pod
 
 
-def resolve(containers: Iterable[Container], target: int | str) -> int:
-    """Return the number of a port by number or name; 0: no container names it.
-
-    >>> resolve([Container(name="main", ports=(("http1", 8080),))], "http1")
-    8080
-    """
-    if isinstance(target, int):
-        return target
-    for container in containers:
-        for name, number in container.ports:
-            if name == target:
-                return number
-    return 0
-
-
 def main_port(service: Service) -> ServicePort | None:
-    """Return the port that requests come in by: the first that speaks TCP."""
-    return next((port for port in service.ports if port.protocol == "TCP"), None)
+    """Return the port for those who name none: the first that speaks HTTP/1.1."""
+    ports = [port for port in service.ports if port.protocol == "TCP"]
+    plain = (port for port in ports if not tunnelled(port.name, port.app_protocol))
+    return next(plain, ports[0] if ports else None)
 
 
 def address_of(pod: Pod, families: tuple[str, ...] = ("IPv4",)) -> str:

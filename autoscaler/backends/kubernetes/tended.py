@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from autoscaler.backends.kubernetes.facts import Deployment, Pod, Service, Slice
+from autoscaler.backends.kubernetes.facts import (
+    Deployment,
+    Happened,
+    Pod,
+    Service,
+    Slice,
+)
+from autoscaler.backends.kubernetes.failures import Glimpse, Starts, Verdict
 from autoscaler.backends.kubernetes.managed import Managed
 from autoscaler.backends.kubernetes.pods import name_of, pictures, spared
 from autoscaler.backends.kubernetes.redirect import Redirect, Scene, Stance
@@ -33,6 +40,8 @@ class Seen:
     pods: tuple[Pod, ...] = ()
     slices: tuple[Slice, ...] = ()
     """Of its Service: ours and the controller's."""
+    events: tuple[Happened, ...] = ()
+    """About its pods."""
 
 
 class Tended:
@@ -47,11 +56,13 @@ class Tended:
         "excess",
         "leaves",
         "managed",
+        "reached",
         "redirect",
         "refused",
         "shown",
         "since",
         "stance",
+        "starts",
         "stopped",
         "wanted",
     )
@@ -77,6 +88,9 @@ class Tended:
         self.refused = ""
         """Why no activator can stand in."""
         self.shown: tuple[Replica, ...] = ()
+        self.starts = Starts()
+        self.reached: set[str] = set()
+        """Pods that an activator could connect to."""
         published = any(is_ours(each) and each.endpoints for each in seen.slices)
         self.redirect = Redirect(published=published)
         self.stance = Stance()
@@ -123,10 +137,31 @@ class Tended:
         self.wanted = max(replicas, scaling.min_replicas)
         self.stopped.update(name_of(each) for each in stop)
 
-    def failed(self, replica: str) -> None:
-        """Know that a start was reported as failed whose pod may live on."""
-        name = name_of(replica)
-        self.attempts[name] = self.attempts.get(name, 0) + 1
+    def judged(
+        self, seen: Seen, *, held: bool, spoken_for: Collection[str], now: float
+    ) -> Verdict:
+        """Say what of its starts has failed since the last time, and what they await.
+
+        *held*: requests wait, so activators try to connect to every ready pod.
+        """
+        pods = {pod.meta.name for pod in seen.pods if pod.ready}
+        self.reached &= {pod.meta.name for pod in seen.pods}
+        verdict = self.starts.look(
+            Glimpse(
+                deployment=seen.deployment,
+                pods=seen.pods,
+                events=seen.events,
+                keep=self.stopped,
+                attempts=self.attempts,
+                spoken_for=spoken_for,
+                unreached=pods - self.reached if held else (),
+            ),
+            now,
+        )
+        for failure in verdict.failures:
+            name = name_of(failure.replica)
+            self.attempts[name] = self.attempts.get(name, 0) + 1
+        return verdict
 
     def decided(self, decided: Decided) -> bool:
         """Take in a decision; say whether how activators stand may change by it."""

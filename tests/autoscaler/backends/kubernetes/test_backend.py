@@ -5,8 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.backends.kubernetes.facts import Container
-from autoscaler.core.domain import StartFailure
+from autoscaler.backends.kubernetes.facts import Container, ContainerState
 from tests.autoscaler.backends.kubernetes.town import KEY, MANAGED, SLEEPY, Town
 
 
@@ -198,11 +197,25 @@ def test_a_failed_start_is_told_and_a_pod_that_recovers_serves():
     here.control(ready=False)
     here.settle()
     (name,) = here.pods
-    here.failing = [StartFailure(reason="exit status 3", final=False, replica=name)]
-    here.backend.look_at(KEY)
-    here.settle()
+    states = tuple(
+        ContainerState(
+            name="kserve-container",
+            restarts=n,
+            waiting="CrashLoopBackOff",
+            exit_code=3,
+            exit_reason="Error",
+        )
+        for n in (1, 2)
+    )
+    for state in states:
+        here.pods[name] = replace(here.pods[name], states=(state,))
+        here.backend.look_at(KEY)
+        here.settle()
+    assert here.view is not None
+    assert here.view.refusal is not None
+    assert "3" in here.view.refusal.reason
 
-    here.run(60)
+    here.run(400)
 
     assert here.status(KEY).ready == 1
 

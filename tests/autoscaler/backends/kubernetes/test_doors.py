@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.backends.kubernetes.doors import front, tunnelled
+from autoscaler.backends.kubernetes.doors import front
 from autoscaler.backends.kubernetes.facts import (
     Container,
     Deployment,
@@ -159,25 +159,6 @@ def test_a_headless_door_is_at_the_number_of_its_target():
     found = front(service(ServicePort(port=80, target="http1"), headless=True), PODS)
 
     assert found.doors == (Door(port=80, target=8080, headless=True),)
-
-
-@pytest.mark.parametrize(
-    ("name", "protocol", "tunnel"),
-    [
-        ("http", "", False),
-        ("http1", "", False),
-        ("grpc-port", "", True),
-        ("h2c", "", True),
-        ("https", "", True),
-        ("tcp-metrics", "", True),
-        ("grpc", "http", False),
-        ("http", "kubernetes.io/h2c", True),
-        ("http", "grpc", True),
-        ("", "kubernetes.io/ws", False),
-    ],
-)
-def test_what_a_port_speaks_is_read_from_protocol_and_name(name, protocol, tunnel):
-    assert tunnelled(name, protocol) is tunnel
 
 
 PORTS = st.builds(

@@ -84,6 +84,9 @@ def test_requests_come_in_by_the_first_port_that_speaks_tcp():
 
     assert main_port(service(udp, HTTP)) == HTTP
     assert main_port(service(udp)) is None
+    grpc = ServicePort(name="grpc", port=8081, target=8081)
+    assert main_port(service(grpc, HTTP)) == HTTP
+    assert main_port(service(grpc)) == grpc
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ from autoscaler.core.domain import (
     RevisionKey,
     RevisionSpec,
     ScalingSpec,
-    StartFailure,
 )
 from autoscaler.core.fleet import Fleet
 from autoscaler.core.messages import Drained, Sample, View, Wake
@@ -73,7 +72,6 @@ class Town:
         self.wished: list[int] = []
         self.refused = 0
         """Counts that the API server will refuse."""
-        self.failing: list[StartFailure] = []
         self.there = True
         self.managed = managed
         self.fleet = Fleet(budget=Budget(), now=0.0)
@@ -82,8 +80,6 @@ class Town:
             cluster=self,
             scales=self,
             publish=self.publish,
-            failures=lambda *_: self.take_failures(),
-            awaits=lambda _: "",
             allotment=Allotment(),
         )
         self.backend = KubernetesBackend(self, hands, clock=lambda: self.now)
@@ -195,10 +191,6 @@ class Town:
             for body in bodies
         )
         self.backend.look_at(key)
-
-    def take_failures(self):
-        failing, self.failing = tuple(self.failing), []
-        return failing
 
     # What controllers and kubelets do.
 
