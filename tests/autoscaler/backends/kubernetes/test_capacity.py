@@ -7,8 +7,10 @@ from math import inf
 import pytest
 
 from autoscaler.backends.kubernetes.capacity import Capacity, Lacking
-from autoscaler.core.domain import Budget, RevisionKey
+from autoscaler.core.domain import Budget, RevisionKey, StartFailure
+from autoscaler.core.messages import Ready
 from tests.autoscaler.backends.kubernetes.made import happened, pod, unplaced
+from tests.autoscaler.core.stage import Stage, spec
 
 IRIS = RevisionKey("prod", "iris")
 LLM = RevisionKey("prod", "llm")
@@ -165,3 +167,76 @@ def test_those_that_wait_for_a_gpu_are_left_to_this():
 
     assert capacity.spoken_for(LLM) == ("d",)
     assert capacity.spoken_for(IRIS) == ()
+
+
+class Tight(Stage):
+    """A Fleet in a cluster of 3 GPUs, and what capacity makes of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.capacity = Capacity()
+        self.given_up = []
+
+    def bound(self):
+        there = {name for names in self.there.values() for name in names}
+        return there & self.up
+
+    def ready(self, key):
+        for name in self.there[key]:
+            if name in self.up or len(self.bound()) < 3:
+                self.up.add(name)
+                for reporter in self.reporters:
+                    self.fleet.hear(
+                        Ready(key=key, reporter=reporter, replica=name), self.now
+                    )
+
+    def run(self, seconds):
+        for _ in range(seconds):
+            super().run(1)
+            for key, names in self.there.items():
+                self.ready(key)
+                pods = [has(n) if n in self.up else lacks(n) for n in names]
+                self.capacity.see(key, pods, (), self.now)
+            lacking = self.capacity.advance(self.now)
+            self.fleet.rebudget(self.capacity.budget, self.now)
+            for each in lacking:
+                self.given_up.append((self.now, each.pod))
+                failure = StartFailure(
+                    reason=each.reason, final=each.final, replica=each.pod
+                )
+                self.fleet.failed(each.key, failure, self.now)
+            self.settle()
+
+
+def test_three_gpus_serve_four_wanted_replicas_with_three_and_nothing_flaps():
+    stage = Tight()
+    stage.add(LLM, spec(gpus=1))
+    stage.load[LLM] = 28
+    stage.wake(LLM)
+
+    stage.run(1200)
+
+    assert len(stage.there[LLM]) == 3
+    assert set(stage.serving(LLM)) == set(stage.there[LLM])
+    assert "1 GPU needed, 0 free" in stage.decided(LLM)[-1][1].reason
+    # One is tried again every five minutes, and is given up after thirty seconds.
+    assert len(stage.given_up) <= 5
+    assert min(replicas for at, replicas in stage.scales(LLM) if at > 10) == 3
+
+
+def test_a_wake_that_finds_no_gpu_has_that_of_one_that_is_idle():
+    stage = Tight()
+    stage.add(LLM, spec(gpus=1, retention_s=3600.0))
+    stage.add(IRIS, spec(gpus=1))
+    stage.load[LLM] = 21
+    stage.wake(LLM)
+    stage.run(10)
+    stage.load[LLM] = 0
+    stage.run(5)
+
+    stage.load[IRIS] = 1
+    stage.wake(IRIS)
+    stage.run(60)
+
+    assert len(stage.serving(IRIS)) == 1
+    assert stage.views[IRIS].refusal is None
