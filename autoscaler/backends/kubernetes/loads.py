@@ -1,0 +1,215 @@
+"""The load of all revisions on the Service path, told to a Fleet once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
+
+from autoscaler.backends.kubernetes.engines import Reading
+from autoscaler.backends.kubernetes.facts import Pod
+from autoscaler.backends.kubernetes.managed import Finding, Reference
+from autoscaler.backends.kubernetes.merge import GATEWAY, REPORTER, Merge
+from autoscaler.backends.kubernetes.pages import places
+from autoscaler.backends.kubernetes.pods import address_of
+from autoscaler.backends.kubernetes.scrape import Scraper, Target
+from autoscaler.clock import Clock, monotonic
+from autoscaler.core.domain import RevisionKey
+from autoscaler.core.messages import Sample, View
+
+_log = logging.getLogger(__name__)
+
+MISSING_S = 30.0
+"""A load that is not known for so long is worth saying."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A revision whose load is to be told."""
+
+    about: Reference
+    """What an Event is about."""
+    ready: tuple[tuple[str, Pod], ...] = ()
+    """Replicas that clients can reach, by their ids."""
+    families: tuple[str, ...] = ("IPv4",)
+    timeout_s: float = 0.0
+    """The longest that a request may take; 0: no bound."""
+    direct: bool = True
+    """Clients reach its pods by its Service; False: only through activators."""
+
+    @property
+    def finishes(self) -> bool:
+        """Say whether its pods finish what they have when they are stopped."""
+        return all(finishes(pod, self.timeout_s) for _, pod in self.ready)
+
+
+def finishes(pod: Pod, timeout_s: float) -> bool:
+    """Say whether *pod*, when stopped, finishes a request that takes *timeout_s*.
+
+    >>> from autoscaler.backends.kubernetes.facts import Container, Meta
+    >>> serving = Container(name="kserve-container", pre_stop=True)
+    >>> finishes(Pod(meta=Meta(name="a"), containers=(serving,), grace_s=60), 60)
+    True
+    >>> finishes(Pod(meta=Meta(name="a"), containers=(serving,), grace_s=30), 60)
+    False
+    """
+    waits = any(container.pre_stop for container in pod.containers)
+    return waits and pod.grace_s >= timeout_s
+
+
+class Loads:
+    """Keep one Merge for each revision; tell its Fleet, and whoever follows.
+
+    *hear* takes the samples here, *relay* carries them to a Fleet that follows, and
+    *view* says what a revision's activators were told last; KeyError: there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        hear: Callable[[Sample], None],
+        relay: Callable[[Sample], None],
+        view: Callable[[RevisionKey], View],
+        clock: Clock = monotonic,
+    ) -> None:
+        self._hear = hear
+        self._relay = relay
+        self._view = view
+        self._clock = clock
+        self._scraper = Scraper(self, clock)
+        self._merges: dict[RevisionKey, tuple[Subject, Merge]] = {}
+        self._leading = False
+
+    def lead(self, *, leading: bool) -> None:
+        """Scrape and tell, or wait for what the leader relays."""
+        if leading is self._leading:
+            return
+        self._leading = leading
+        for key, (subject, _) in self._merges.items():
+            self._merges[key] = subject, Merge()
+            self._aim(key, subject)
+
+    def watch(self, key: RevisionKey, subject: Subject) -> None:
+        """Tell the load of *key*, whose pods are these now."""
+        before = self._merges.get(key)
+        merge = before[1] if before else Merge()
+        self._merges[key] = subject, merge
+        if before is None or before[0] != subject:
+            merge.keep([name for name, _ in subject.ready])
+            self._aim(key, subject)
+
+    def forget(self, key: RevisionKey) -> None:
+        """Tell nothing of *key* any more."""
+        if self._merges.pop(key, None) is not None:
+            self._scraper.want(key, {})
+
+    def heard(self, sample: Sample) -> None:
+        """Take in what an activator says of a revision."""
+        found = self._merges.get(sample.key)
+        if found is not None and sample.reporter != REPORTER:
+            found[1].heard(sample, self._clock())
+
+    def left(self, activator: str) -> None:
+        """Know that an activator is no more."""
+        for _, merge in self._merges.values():
+            merge.left(activator)
+
+    def relayed(self, sample: Sample) -> None:
+        """Take a sample of the leader's, whose views are numbered otherwise."""
+        if self._leading or sample.reporter != REPORTER:
+            return
+        try:
+            view = self._view(sample.key)
+        except KeyError:
+            return
+        self._hear(replace(sample, version=view.version))
+
+    def read(self, key: RevisionKey, replica: str, reading: Reading) -> None:
+        """Take what a replica's page says now."""
+        found = self._merges.get(key)
+        if found is not None:
+            found[1].read(replica, reading, self._clock())
+
+    def failed(self, key: RevisionKey, replica: str, why: str) -> None:
+        """Know why there is nothing to be read of it now."""
+        found = self._merges.get(key)
+        if found is not None:
+            found[1].failed(replica, why)
+
+    def keeps(self, key: RevisionKey) -> str:
+        """Return why *key* must not go to zero by what is known of its load."""
+        found = self._merges.get(key)
+        if found is None or not (self._leading and found[0].direct):
+            return ""
+        subject, merge = found
+        now = self._clock()
+        why = merge.why_missing([name for name, _ in subject.ready], now)
+        if why:
+            return f"its load is not known: {why}"
+        return merge.keeps(subject.timeout_s, subject.finishes, now)
+
+    def finding(self, key: RevisionKey) -> Finding | None:
+        """Return what a person should know of *key*'s load; None: nothing."""
+        found = self._merges.get(key)
+        if found is None or not (self._leading and found[0].direct):
+            return None
+        subject, merge = found
+        now = self._clock()
+        if merge.missing != inf:
+            if now - merge.missing < MISSING_S:
+                return None
+            why = merge.why_missing([name for name, _ in subject.ready], now)
+            message = (
+                f"its load has not been known for {MISSING_S:.0f} s, so it is not "
+                f"scaled down: {why}; {GATEWAY}"
+            )
+            return Finding(
+                about=subject.about, key=key, reason="LoadUnknown", message=message
+            )
+        why = merge.keeps(subject.timeout_s, subject.finishes, now)
+        if GATEWAY not in why:
+            return None
+        return Finding(
+            about=subject.about, key=key, reason="NotScaledToZero", message=why
+        )
+
+    async def run(self) -> None:
+        """Scrape and tell, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._scraper.run())
+            at = self._clock()
+            while True:
+                self.tell()
+                # A beat that is late makes the next no later, and is not made up for.
+                at = max(at + 1.0, self._clock())
+                await asyncio.sleep(at - self._clock())
+
+    def tell(self) -> None:
+        """Tell the second that ends now, if leading."""
+        if not self._leading:
+            return
+        now = self._clock()
+        for key, (subject, merge) in tuple(self._merges.items()):
+            try:
+                view = self._view(key)
+            except KeyError:
+                # Its Fleet has not heard of it yet, or has forgotten it already.
+                continue
+            if not (subject.ready or view.addresses):
+                continue  # It sleeps: nobody waits for a sample.
+            ready = [name for name, _ in subject.ready] if subject.direct else []
+            sample = merge.sample(view, ready, now)
+            if sample is not None:
+                self._hear(sample)
+                self._relay(sample)
+
+    def _aim(self, key: RevisionKey, subject: Subject) -> None:
+        targets = {}
+        if self._leading and subject.direct:
+            for name, pod in subject.ready:
+                host = address_of(pod, subject.families)
+                if host:
+                    targets[name] = Target(key, name, host, places(pod))
+        self._scraper.want(key, targets)

@@ -1,0 +1,295 @@
+"""What a Fleet and its follower are told of the load on the Service path."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.backends.kubernetes.engines import Reading
+from autoscaler.backends.kubernetes.facts import Container, Meta, Pod
+from autoscaler.backends.kubernetes.loads import MISSING_S, Loads, Subject, finishes
+from autoscaler.backends.kubernetes.managed import Reference
+from autoscaler.backends.kubernetes.merge import REPORTER
+from autoscaler.core.domain import GateSpec, Probe, RevisionKey
+from autoscaler.core.messages import Address, Sample, View
+from tests.autoscaler.backends.kubernetes.test_scrape import (
+    PAGE,
+    answer,
+    saying,
+    server,
+)
+
+KEY = RevisionKey("prod", "iris-predictor")
+OWNER = Reference(
+    api_version="serving.kserve.io/v1beta1",
+    kind="InferenceService",
+    namespace="prod",
+    name="iris",
+)
+IDLE = Reading(engine="vLLM", busy=0.0)
+COUNTED = Reading(engine="MLServer", seconds=0.0, ended=0.0)
+
+
+def pod(
+    name: str, *, port: int = 8080, pre_stop: bool = True, grace_s: float = 90.0
+) -> Pod:
+    serving = Container(name="kserve-container", ports=(("", port),), pre_stop=pre_stop)
+    return Pod(
+        meta=Meta(name=name), containers=(serving,), ips=("127.0.0.1",), grace_s=grace_s
+    )
+
+
+def subject(*pods: Pod, **kw) -> Subject:
+    return Subject(
+        about=OWNER, ready=tuple((each.meta.name, each) for each in pods), **kw
+    )
+
+
+def awake(version: int = 4) -> View:
+    return View(
+        key=KEY,
+        version=version,
+        epoch=2,
+        gate=GateSpec(),
+        probe=Probe(),
+        addresses=(Address(replica="a", host="127.0.0.1", port=8080, slots=-1),),
+    )
+
+
+class Scene:
+    """Loads whose clock is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.heard: list[Sample] = []
+        self.relayed: list[Sample] = []
+        self.views = {KEY: awake()}
+        self.loads = Loads(
+            hear=self.heard.append,
+            relay=self.relayed.append,
+            view=self.views.__getitem__,
+            clock=lambda: self.now,
+        )
+
+    def leads(self) -> Scene:
+        self.loads.lead(leading=True)
+        return self
+
+
+def test_the_leader_tells_its_own_fleet_and_relays_the_same():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.read(KEY, "a", Reading(engine="vLLM", busy=3.0))
+
+    scene.loads.tell()
+
+    (sample,) = scene.heard
+    assert scene.relayed == [sample]
+    assert (sample.reporter, sample.concurrency, sample.version) == (REPORTER, 3.0, 4)
+
+
+def test_who_follows_tells_nothing_of_its_own_and_what_is_relayed_by_its_own_view():
+    scene = Scene()
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.read(KEY, "a", IDLE)
+    scene.loads.tell()
+    assert scene.heard == []
+
+    theirs = Sample(
+        key=KEY, reporter=REPORTER, span_s=1.0, concurrency=3.0, requests=2, held=0,
+        in_flight=3, epoch=9, version=77,
+    )  # fmt: skip
+    scene.loads.relayed(theirs)
+    scene.loads.relayed(replace(theirs, key=RevisionKey("prod", "unknown")))
+    scene.loads.relayed(replace(theirs, reporter="activator-1"))
+
+    assert scene.heard == [replace(theirs, version=4)]
+    assert scene.relayed == []
+
+
+def test_a_leader_takes_no_relay():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject())
+    scene.loads.tell()
+
+    scene.loads.relayed(scene.heard[0])
+
+    assert len(scene.heard) == 1
+
+
+def test_a_second_with_a_missing_page_is_not_told():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a"), pod("b")))
+    scene.loads.read(KEY, "a", IDLE)
+
+    scene.loads.tell()
+
+    assert scene.heard == []
+    assert scene.loads.keeps(KEY) == "its load is not known: b: not read yet"
+
+
+def test_a_load_that_stays_missing_is_said_with_its_reason_and_the_way_out():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.failed(KEY, "a", "port 8080, /metrics: status 404, must be 200")
+    scene.loads.tell()
+    assert scene.loads.finding(KEY) is None
+
+    scene.now += MISSING_S
+    scene.loads.tell()
+    found = scene.loads.finding(KEY)
+
+    assert found is not None
+    assert (found.reason, found.about, found.key) == ("LoadUnknown", OWNER, KEY)
+    assert "a: port 8080, /metrics: status 404" in found.message
+    assert "Gateway path" in found.message
+    scene.loads.read(KEY, "a", IDLE)
+    scene.loads.tell()
+    assert scene.loads.finding(KEY) is None
+
+
+def test_an_engine_that_counts_only_what_ended_is_kept_and_said_why():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.read(KEY, "a", COUNTED)
+    scene.loads.tell()
+
+    found = scene.loads.finding(KEY)
+
+    assert found is not None
+    assert found.reason == "NotScaledToZero"
+    assert found.message == scene.loads.keeps(KEY)
+    assert "MLServer" in found.message
+
+
+def test_waiting_for_a_window_to_pass_is_no_event():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a"), timeout_s=60.0))
+    scene.loads.read(KEY, "a", COUNTED)
+    scene.loads.tell()
+
+    assert scene.loads.keeps(KEY) != ""
+    assert scene.loads.finding(KEY) is None
+
+
+def test_a_revision_that_only_activators_reach_is_scraped_by_nobody():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a"), direct=False))
+
+    scene.loads.tell()
+
+    assert scene.heard[0].concurrency == 0.0
+    assert (scene.loads.keeps(KEY), scene.loads.finding(KEY)) == ("", None)
+    assert scene.loads._scraper._looks == {}
+
+
+def test_one_that_sleeps_costs_no_sample():
+    scene = Scene().leads()
+    scene.views[KEY] = replace(awake(), addresses=())
+    scene.loads.watch(KEY, subject())
+
+    scene.loads.tell()
+
+    assert scene.heard == []
+
+
+def test_one_whose_replicas_still_start_has_no_load_of_its_own():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject())
+
+    scene.loads.tell()
+
+    assert scene.heard[0].concurrency == 0.0
+
+
+def test_what_came_through_activators_is_taken_off():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a")))
+    theirs = Sample(
+        key=KEY, reporter="activator-1", span_s=1.0, concurrency=2.0, requests=2, held=0,
+        in_flight=2, epoch=2, version=4,
+    )  # fmt: skip
+    scene.loads.heard(theirs)
+    scene.loads.read(KEY, "a", Reading(engine="vLLM", busy=3.0))
+    scene.loads.tell()
+    scene.loads.left("activator-1")
+    scene.loads.tell()
+
+    assert [sample.concurrency for sample in scene.heard] == [1.0, 3.0]
+
+
+def test_a_fleet_that_does_not_know_a_revision_yet_stops_no_other():
+    scene = Scene().leads()
+    other = RevisionKey("prod", "new")
+    scene.loads.watch(other, subject(pod("x")))
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.read(KEY, "a", IDLE)
+
+    scene.loads.tell()
+
+    assert [sample.key for sample in scene.heard] == [KEY]
+
+
+def test_of_what_is_forgotten_nothing_is_told_or_asked():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.forget(KEY)
+
+    scene.loads.read(KEY, "a", IDLE)
+    scene.loads.failed(KEY, "a", "why")
+    scene.loads.tell()
+
+    assert scene.heard == []
+    assert scene.loads._scraper._looks == {}
+    assert (scene.loads.keeps(KEY), scene.loads.finding(KEY)) == ("", None)
+
+
+def test_who_takes_the_lead_reads_every_page_before_it_tells():
+    scene = Scene().leads()
+    scene.loads.watch(KEY, subject(pod("a")))
+    scene.loads.read(KEY, "a", IDLE)
+    scene.loads.lead(leading=False)
+    assert scene.loads._scraper._looks == {}
+
+    scene.loads.lead(leading=True)
+    scene.loads.tell()
+
+    assert scene.heard == []
+    assert set(scene.loads._scraper._looks[KEY]) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("pre_stop", "grace_s", "timeout_s", "does"),
+    [
+        pytest.param(True, 60.0, 60.0, True, id="waits and has the time"),
+        pytest.param(True, 30.0, 60.0, False, id="too short a grace"),
+        pytest.param(False, 600.0, 60.0, False, id="refuses at once"),
+    ],
+)
+def test_a_pod_finishes_what_it_has_if_it_waits_and_has_the_time(
+    pre_stop, grace_s, timeout_s, does
+):
+    assert finishes(pod("a", pre_stop=pre_stop, grace_s=grace_s), timeout_s) is does
+
+
+@pytest.mark.slow
+def test_the_pages_of_real_pods_are_told_second_by_second():
+    async def scene() -> None:
+        told: asyncio.Queue[Sample] = asyncio.Queue()
+        loads = Loads(
+            hear=told.put_nowait, relay=lambda sample: None, view=lambda key: awake()
+        )
+        async with asyncio.timeout(20), server(saying(answer(PAGE))) as port:
+            task = asyncio.get_running_loop().create_task(loads.run())
+            loads.lead(leading=True)
+            loads.watch(KEY, subject(pod("a", port=port)))
+            first, second = await told.get(), await told.get()
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+        assert first.concurrency == second.concurrency == 4.0
+        assert first.replicas[0].replica == "a"
+
+    asyncio.run(scene())
