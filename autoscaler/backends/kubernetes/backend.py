@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from math import inf
-from typing import Protocol
 
 from autoscaler.backends.base import Launch
-from autoscaler.backends.kubernetes.allotment import Allotment, Refused
+from autoscaler.backends.kubernetes.allotment import Refused
+from autoscaler.backends.kubernetes.hands import Fleet, Hands
 from autoscaler.backends.kubernetes.managed import Managed
-from autoscaler.backends.kubernetes.pods import name_of
-from autoscaler.backends.kubernetes.slices import Body, Standin, changes
+from autoscaler.backends.kubernetes.pods import name_of, replica_of
+from autoscaler.backends.kubernetes.slices import changes
 from autoscaler.backends.kubernetes.tended import Seen, Tended
 from autoscaler.clock import Clock, monotonic
-from autoscaler.core.commands import Decided, Order, Status
-from autoscaler.core.domain import Replica, RevisionKey, RevisionSpec, StartFailure
+from autoscaler.core.commands import Decided, Order
+from autoscaler.core.domain import Replica, RevisionKey, StartFailure
 from autoscaler.core.messages import Lost, Ready, Sample
 from autoscaler.events import Event
 
@@ -29,60 +29,6 @@ _OURS_S = 10.0
 """A count of ours that was accepted and was not watched by then was written over."""
 
 
-class Fleet(Protocol):
-    """What is told to the loop."""
-
-    def configure(self, key: RevisionKey, spec: RevisionSpec) -> None:
-        """Know *key* by these settings."""
-
-    def remove(self, key: RevisionKey) -> None:
-        """Forget *key*."""
-
-    def observed(self, key: RevisionKey, replicas: tuple[Replica, ...]) -> None:
-        """Say all replicas of *key*."""
-
-    def failed(self, key: RevisionKey, failure: StartFailure) -> None:
-        """Say that a start failed."""
-
-    def standing(
-        self, key: RevisionKey, *, aside: bool, keeps: str, awaits: str
-    ) -> None:
-        """Say how activators stand, and what a start waits for."""
-
-    def order(self, key: RevisionKey, order: Order) -> None:
-        """Ask for something."""
-
-    def lead(self, *, leading: bool) -> None:
-        """Decide, or follow."""
-
-    def status(self, key: RevisionKey) -> Status:
-        """Return how *key* is."""
-
-
-class Cluster(Protocol):
-    """What is asked of what was watched."""
-
-    def seen(self, managed: Managed) -> Seen | None:
-        """Return what there is of a revision; None: no Deployment or no Service."""
-
-    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
-        """Return the activators that listen on all entrances of *key* and stay."""
-
-
-class Scales(Protocol):
-    """What writes replica counts."""
-
-    def want(
-        self,
-        key: RevisionKey,
-        replicas: int,
-        *,
-        expected_version: str | None,
-        costs: tuple[str, ...],
-    ) -> None:
-        """Have *replicas*, unless the Deployment is not as *expected_version* was."""
-
-
 @dataclass(slots=True)
 class _Count:
     """The newest replica count of ours: accepted, and maybe not watched yet."""
@@ -90,17 +36,6 @@ class _Count:
     replicas: int
     at: float
     watched: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
-    """What a backend acts with."""
-
-    cluster: Cluster
-    scales: Scales
-    publish: Callable[[RevisionKey, str, tuple[Body, ...]], None]
-    """Have these be our slices of a revision's Service."""
-    allotment: Allotment = field(default_factory=Allotment)
 
 
 class KubernetesBackend:
@@ -120,6 +55,7 @@ class KubernetesBackend:
         self._dirty: dict[RevisionKey, None] = {}
         self._leading = False
         self._released: set[RevisionKey] = set()
+        self._budget = hands.capacity.budget
         self.stirred = asyncio.Event()
 
     # What the loop asks.
@@ -148,7 +84,7 @@ class KubernetesBackend:
     @property
     def wake_at(self) -> float:
         """When `tend` is wanted, if nothing happens before."""
-        return min(self._due.values(), default=inf)
+        return min(*self._due.values(), self._hands.capacity.wake_at, inf)
 
     @property
     def keys(self) -> Iterable[RevisionKey]:
@@ -258,6 +194,26 @@ class KubernetesBackend:
                 # One revision's fault is not another's.
                 _log.exception("failed to look after revision=%s", key)
                 self._due[key] = now + _LOOKS_S
+        self._ration(now)
+
+    def _ration(self, now: float) -> None:
+        """Say what GPUs there are; give up who waits for one in vain."""
+        lacking = self._hands.capacity.advance(now)
+        budget = self._hands.capacity.budget
+        if budget != self._budget:
+            self._budget = budget
+            self._loop.rebudget(budget)
+        for each in lacking:
+            tended = self._tended.get(each.key)
+            if tended is not None:
+                failure = StartFailure(
+                    reason=each.reason,
+                    final=each.final,
+                    replica=replica_of(each.pod, tended.attempts.get(each.pod, 0)),
+                )
+                tended.failed(each.pod)
+                self._loop.failed(each.key, failure)
+                self.look_at(each.key)
 
     # One revision.
 
@@ -305,6 +261,7 @@ class KubernetesBackend:
         key = tended.managed.key
         _log.info("let go revision=%s", key)
         del self._tended[key]
+        self._hands.capacity.see(key, (), (), self._clock())
         self._due.pop(key, None)
         self._counts.pop(key, None)
         self._hands.allotment.free(key, self._clock())
@@ -332,7 +289,9 @@ class KubernetesBackend:
             self._loop.configure(key, tended.spec())
         self._show(tended, tended.picture(seen))
         held = self._loop.status(key).held > 0
-        verdict = tended.judged(seen, held=held, spoken_for=(), now=now)
+        hands.capacity.see(key, seen.pods, seen.events, now)
+        spoken_for = hands.capacity.spoken_for(key)
+        verdict = tended.judged(seen, held=held, spoken_for=spoken_for, now=now)
         for failure in verdict.failures:
             self._loop.failed(key, failure)
             self._show(tended, tended.picture(seen))

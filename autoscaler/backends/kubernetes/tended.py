@@ -159,9 +159,12 @@ class Tended:
             now,
         )
         for failure in verdict.failures:
-            name = name_of(failure.replica)
-            self.attempts[name] = self.attempts.get(name, 0) + 1
+            self.failed(name_of(failure.replica))
         return verdict
+
+    def failed(self, pod: str) -> None:
+        """Know that a start was reported as failed whose pod may live on."""
+        self.attempts[pod] = self.attempts.get(pod, 0) + 1
 
     def decided(self, decided: Decided) -> bool:
         """Take in a decision; say whether how activators stand may change by it."""

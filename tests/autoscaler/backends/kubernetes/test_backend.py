@@ -294,3 +294,20 @@ def test_whatever_happens_it_comes_to_rest_in_bounds_and_asleep_when_idle(steps)
     here.load = 1
     here.run(3)
     assert here.status(KEY).ready == 1
+
+
+def test_for_want_of_a_gpu_it_is_capped_with_the_reason_and_does_not_flap():
+    here = town()
+    here.gpus = 3
+    here.load = 28
+
+    here.run(90)
+    asked = len(here.wished)
+    here.run(120)
+
+    assert here.status(KEY).ready == 3
+    assert here.replicas == 3
+    assert "GPU" in here.status(KEY).reason
+    assert len(here.wished) - asked <= 1
+    assert here.view is not None
+    assert here.view.refusal is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoscaler.backends.kubernetes.allotment import Allotment
-from autoscaler.backends.kubernetes.backend import Hands, KubernetesBackend
+from autoscaler.backends.kubernetes.backend import KubernetesBackend
 from autoscaler.backends.kubernetes.facts import (
     Condition,
     Container,
@@ -22,12 +22,14 @@ from autoscaler.backends.kubernetes.facts import (
     Slice,
     SliceEndpoint,
 )
+from autoscaler.backends.kubernetes.hands import Hands
 from autoscaler.backends.kubernetes.managed import Door, Managed, Reference
 from autoscaler.backends.kubernetes.slices import CONTROLLER, MANAGED_BY, Standin
 from autoscaler.backends.kubernetes.tended import Seen
 from autoscaler.core.commands import Decided, Scale, Tell
 from autoscaler.core.domain import (
     Budget,
+    Needs,
     RevisionKey,
     RevisionSpec,
     ScalingSpec,
@@ -41,7 +43,7 @@ SLEEPY = ScalingSpec(
 )
 MANAGED = Managed(
     key=KEY,
-    spec=RevisionSpec(scaling=SLEEPY),
+    spec=RevisionSpec(scaling=SLEEPY, needs=Needs(gpus=1)),
     service=KEY.name,
     service_uid="s-1",
     doors=(Door(name="http", port=80, target=8080),),
@@ -54,6 +56,7 @@ MANAGED = Managed(
     isvc="iris",
 )
 HASH = "6c9f"
+NEEDS = Needs(gpus=1)
 
 
 class Town:
@@ -73,6 +76,8 @@ class Town:
         self.refused = 0
         """Counts that the API server will refuse."""
         self.there = True
+        self.gpus = None
+        """How many a cluster has; each pod wants one."""
         self.managed = managed
         self.fleet = Fleet(budget=Budget(), now=0.0)
         self.fleet.joined("activator-1", 0.0)
@@ -112,6 +117,10 @@ class Town:
 
     def lead(self, *, leading):
         self.fleet.lead(leading=leading, now=self.now)
+        self._obey()
+
+    def rebudget(self, budget):
+        self.fleet.rebudget(budget, self.now)
         self._obey()
 
     def status(self, key):
@@ -206,11 +215,24 @@ class Town:
             endpoints=tuple(SliceEndpoint(address=pod.ips[0]) for pod in ready),
         )
 
+    def _place(self, pod: Pod) -> Pod:
+        """Play the scheduler, for a pod that wants a GPU."""
+        if self.gpus is None or pod.node:
+            return pod
+        if sum(bool(each.node) for each in self.pods.values()) < self.gpus:
+            return replace(pod, node="node-1", conditions=())
+        words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+        unplaced = Condition(
+            type="PodScheduled", status="False", reason="Unschedulable", message=words
+        )
+        return replace(pod, conditions=(unplaced,), ips=())
+
     def control(self, *, pick=None, ready: bool = True) -> None:
         """Have as many pods as asked for; *pick* chooses who goes, as it likes."""
         while len(self.pods) > self.replicas:
             names = list(self.pods)
-            gone = pick(names) if pick else names[-1]
+            pending = [n for n in names if self.gpus and not self.pods[n].node]
+            gone = pending[-1] if pending else pick(names) if pick else names[-1]
             del self.pods[gone]
         while len(self.pods) < self.replicas:
             self.born += 1
@@ -224,11 +246,15 @@ class Town:
                     owner=Owner("ReplicaSet", f"{KEY.name}-{HASH}", "r-1"),
                     created=float(self.born),
                 ),
-                containers=(Container(name="kserve-container"),),
+                containers=(Container(name="kserve-container", needs=NEEDS),),
                 ips=(f"10.0.1.{self.born % 250 + 1}",),
             )
+        for name, pod in self.pods.items():
+            self.pods[name] = self._place(pod)
         if ready:
             for name, pod in self.pods.items():
+                if self.gpus is not None and not pod.node:
+                    continue
                 up = (Condition(type="Ready", status="True"),)
                 self.pods[name] = replace(pod, conditions=up)
         self.backend.look_at(KEY)
