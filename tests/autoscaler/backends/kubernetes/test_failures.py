@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.backends.kubernetes import reading
 from autoscaler.backends.kubernetes.facts import Condition
 from autoscaler.backends.kubernetes.failures import Glimpse, Limits, Starts
 from autoscaler.core.domain import StartFailure
@@ -18,6 +19,7 @@ from tests.autoscaler.backends.kubernetes.made import (
     state,
     unplaced,
 )
+from tests.kube.cluster import eventually
 
 NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
 
@@ -373,3 +375,57 @@ def test_in_any_history_nothing_is_said_twice_and_nobody_fails_while_one_serves(
         assert starts.look(glimpse, now).failures == ()
         if wake_at < inf:
             assert starts.look(glimpse, (now + wake_at) / 2).failures == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("quota", "words", "pods"),
+    [
+        pytest.param({}, "no nodes available to schedule pods", 1, id="no node"),
+        pytest.param({"pods": "0"}, "exceeded quota: none", 0, id="no quota"),
+    ],
+)
+def test_a_real_cluster_says_why_in_the_words_that_are_read(
+    cluster, space, quota, words, pods
+):
+    core, apps = f"/api/v1/namespaces/{space}", f"/apis/apps/v1/namespaces/{space}"
+    labels = {"app": "iris"}
+    if quota:
+        none = {"metadata": {"name": "none"}, "spec": {"hard": quota}}
+        cluster.admin.create(f"{core}/resourcequotas", none)
+        eventually(
+            "a quota that counts",
+            lambda: cluster.admin.get(f"{core}/resourcequotas/none").get("status"),
+        )
+    cluster.admin.create(
+        f"{apps}/deployments",
+        {
+            "metadata": {"name": "iris"},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "c", "image": "none"}]},
+                },
+            },
+        },
+    )
+    starts, now = Starts(), 0.0
+
+    def failed():
+        nonlocal now
+        now += 30.0
+        found = cluster.admin.get(f"{core}/pods")["items"]
+        glimpse = Glimpse(
+            deployment=reading.deployment(
+                cluster.admin.get(f"{apps}/deployments/iris")
+            ),
+            pods=tuple(reading.pod(raw) for raw in found),
+        )
+        return starts.look(glimpse, now).failures
+
+    (failure,) = eventually("a failure", failed)
+
+    assert words in failure.reason
+    assert failure.final
+    assert bool(failure.replica) == bool(pods)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.backends.kubernetes import reading
 from autoscaler.backends.kubernetes.facts import (
     Meta,
     ServicePort,
@@ -26,6 +27,7 @@ from autoscaler.backends.kubernetes.slices import (
 )
 from autoscaler.core.domain import Entrance
 from tests.autoscaler.backends.kubernetes.made import NAME, service
+from tests.kube.cluster import eventually
 
 HTTP = ServicePort(name="http1", port=80, target="http1")
 GRPC = ServicePort(
@@ -264,3 +266,44 @@ def test_only_families_in_which_activators_can_be_found_need_cover():
     assert families(DUAL, ACTIVATORS) == ("IPv4", "IPv6")
     assert families(DUAL, [four]) == ("IPv4",)
     assert families(DUAL, []) == ("IPv4",)
+
+
+@pytest.mark.slow
+def test_a_real_api_server_keeps_our_slices_as_they_are_and_ends_them_with_the_service(
+    cluster, space
+):
+    services = f"/api/v1/namespaces/{space}/services"
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    ports = [
+        {"name": "http1", "port": 80, "targetPort": "http1"},
+        {"name": "grpc", "port": 9000, "appProtocol": "kubernetes.io/h2c"},
+    ]
+    document = {
+        "metadata": {"name": NAME},
+        "spec": {
+            "selector": {"app": NAME},
+            "ports": ports,
+            "ipFamilyPolicy": "PreferDualStack",
+        },
+    }
+    of = reading.service(cluster.admin.create(services, document))
+    full, empty = bodies(of, DOORS, ACTIVATORS), bodies(of, DOORS, ())
+
+    def there():
+        return [reading.slice_(raw) for raw in cluster.admin.get(path)["items"]]
+
+    for body in changes(there(), full).create:
+        cluster.admin.create(path, body)
+    assert listed(there(), full)
+    assert changes(there(), full) == changes([], [])
+
+    made = changes(there(), empty)
+    for body in made.replace:
+        cluster.admin.replace(f"{path}/{body['metadata']['name']}", body)
+    for name in made.delete:
+        cluster.admin.delete(f"{path}/{name}")
+    assert changes(there(), empty) == changes([], [])
+    assert not listed(there(), full)
+
+    cluster.admin.delete(f"{services}/{NAME}")
+    eventually("no slice of ours", lambda: not any(is_ours(each) for each in there()))
