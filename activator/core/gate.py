@@ -107,6 +107,7 @@ class Gate:
         for each in before.values():
             each.ready = each.open = each.draining = False
             each.place = -1
+            each.slots = 0
         self.sort()
 
     def close(self) -> None:
@@ -188,6 +189,7 @@ def _load(endpoint: Endpoint, now: float) -> ReplicaLoad:
             in_flight=in_flight,
             idle_s=0.0 if in_flight else max(0.0, now - endpoint.used),
             ready=ready,
+            slots=None if endpoint.slots < 0 else endpoint.slots,
         )
     return load
 
@@ -198,6 +200,9 @@ def _move(endpoint: Endpoint, address: Address) -> None:
         endpoint.host, endpoint.port = address.host, address.port
         endpoint.ready = False
     endpoint.ports = dict(address.ports)
-    endpoint.slots = address.slots
+    keeps = address.kept and 0 <= endpoint.slots < address.slots
+    if not keeps:
+        endpoint.slots = address.slots
+    endpoint.load = None
     endpoint.drained = endpoint.drained and address.draining
     endpoint.draining = address.draining

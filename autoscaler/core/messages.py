@@ -21,6 +21,9 @@ class Address:
     port: int
     slots: int
     """Requests this activator may have there at once; -1: no limit."""
+    kept: bool = False
+    """But no more than before this view: what others have is not known yet to who has
+    just begun to lead."""
     draining: bool = False
     """Finish what it has, send nothing new; say `Drained` when it is empty."""
     ports: tuple[tuple[str, int], ...] = ()
@@ -78,6 +81,8 @@ class ReplicaLoad:
     """Seconds since it last had a request from this activator; 0 while it has one."""
     ready: bool | None = None
     """What `Ready` or `Lost` said: it heals one that was lost. None: not told."""
+    slots: int | None = None
+    """Requests it may have there at once; None: no limit, or not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

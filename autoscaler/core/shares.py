@@ -3,6 +3,9 @@
 The law: whatever is lost, repeated, late or dead, what the activators may use of a
 replica never sums to more than its limit. So a slot that was told to one is told to
 another only after the first has acknowledged a view without it.
+
+Who begins to lead does not know what the leader before it told. Its first views let
+each activator keep what it has, and each says in its acknowledgement what that is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ from autoscaler.core.domain import RevisionKey
 from autoscaler.core.messages import Sample, View
 
 SPAN = 1 << 20
-"""Versions that Shares may make between two of the Fleet's: out = fleet * SPAN + n."""
+"""Versions that Shares may make between two of the Fleet's."""
+
+TERM = 1 << 64
+"""Versions of one term: out = term * TERM + fleet * SPAN + n."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class _Stake:
     version: int = 0
     """The view that carried the newest change of `told`."""
     in_flight: int = 0
+    kept: bool = False
+    """What it has of it is not known: some leader before told it."""
 
 
 @dataclass(slots=True)
@@ -55,6 +63,10 @@ class _Revision:
     turn: int = 0
     stakes: dict[str, dict[str, _Stake]] = field(default_factory=dict)
     """Replica, activator."""
+    inherited: set[str] = field(default_factory=set)
+    """Replicas that a leader before may have told of."""
+    absent: set[str] = field(default_factory=set)
+    """Replicas that left the view while they had stakes: they may come back."""
     claims: dict[str, _Claim] = field(default_factory=dict)
 
 
@@ -65,7 +77,19 @@ class Shares:
     keeps its slots, because it keeps working.
     """
 
-    def __init__(self, *, rest_s: float, turn_s: float = 1.0, now: float) -> None:
+    def __init__(
+        self,
+        *,
+        rest_s: float,
+        turn_s: float = 1.0,
+        term: int = 0,
+        inherits_s: float = 0.0,
+        now: float,
+    ) -> None:
+        self._base = term * TERM
+        self._inherits_until = now + inherits_s
+        """A leader before may have seen replicas that are seen here until then."""
+        self._heirs: set[str] = set()
         self._rest_s = rest_s
         """How long a dead activator's connections may live on at the replicas."""
         self._turn_s = turn_s
@@ -80,8 +104,13 @@ class Shares:
         """When `advance` has something to do."""
         return self._next_turn if self._revisions else math.inf
 
-    def joined(self, activator: str, now: float) -> None:
-        """Give *activator* its part of every revision, as it becomes free."""
+    def joined(self, activator: str, now: float, *, heir: bool = False) -> None:
+        """Give *activator* its part of every revision, as it becomes free.
+
+        An *heir* may have slots that a leader of another term told it.
+        """
+        if heir and activator not in self._activators:
+            self._heirs.add(activator)
         self._activators[activator] = math.inf
         for revision in self._revisions.values():
             revision.claims.setdefault(activator, _Claim())
@@ -98,16 +127,22 @@ class Shares:
         """Share out *view*, whose slots are the replicas' whole limits."""
         revision = self._revisions.get(view.key)
         if revision is None:
-            revision = _Revision(view=view, version=view.version * SPAN)
+            revision = _Revision(view=view, version=self._base + view.version * SPAN)
             self._revisions[view.key] = revision
             revision.claims = {each: _Claim() for each in self._living()}
         elif view.version < revision.view.version:
             return
         revision.view = view
-        revision.version = max(revision.version + 1, view.version * SPAN)
+        revision.version = max(revision.version + 1, self._base + view.version * SPAN)
         addresses = {each.replica for each in view.addresses}
-        for replica in [each for each in revision.stakes if each not in addresses]:
-            del revision.stakes[replica]
+        revision.inherited &= addresses
+        if now < self._inherits_until:
+            revision.inherited |= addresses
+        absent = revision.stakes.keys() - addresses
+        for replica in absent - revision.absent:
+            for stake in revision.stakes[replica].values():
+                stake.told, stake.kept, stake.version = 0, False, revision.version
+        revision.absent = absent
         self._share(revision)
         self._tell(revision, self._living())
 
@@ -116,16 +151,21 @@ class Shares:
         self._revisions.pop(key, None)
 
     def heard(self, sample: Sample, now: float) -> Sample:
-        """Learn from *sample*; return it with the Fleet's own version in it."""
+        """Learn from *sample*; return it with the Fleet's own version in it.
+
+        That is -1 where it speaks of another term's view.
+        """
+        ours = 0 <= sample.version - self._base < TERM
         revision = self._revisions.get(sample.key)
         claim = revision.claims.get(sample.reporter) if revision else None
         if revision is not None and claim is not None:
-            if sample.version >= claim.acknowledged:
+            if ours and claim.acknowledged <= sample.version <= revision.version:
                 self._acknowledge(revision, claim, sample)
             if sample.version < revision.version:
                 # What was sent may be lost; telling it again is harmless.
                 self._tell(revision, (sample.reporter,))
-        return replace(sample, version=sample.version // SPAN)
+        version = (sample.version - self._base) // SPAN if ours else -1
+        return replace(sample, version=version)
 
     def advance(self, now: float) -> None:
         """Take turns, and share out what has rested long enough."""
@@ -135,13 +175,17 @@ class Shares:
         rested = [each for each, until in self._activators.items() if until <= now]
         for activator in rested:
             del self._activators[activator]
+            self._heirs.discard(activator)
         for revision in self._revisions.values():
             for activator in rested:
                 revision.claims.pop(activator, None)
                 for stakes in revision.stakes.values():
                     stakes.pop(activator, None)
+            if rested:
+                self._clear(revision)
             revision.turn += 1
-            self._tell(revision, self._share(revision))
+            if revision.view.addresses:  # One that sleeps costs nothing.
+                self._tell(revision, self._share(revision))
 
     def personal(self, activator: str, key: RevisionKey) -> View:
         """Return the newest view of *key* for *activator*; KeyError if none."""
@@ -158,16 +202,27 @@ class Shares:
     def _acknowledge(self, revision: _Revision, claim: _Claim, sample: Sample) -> None:
         claim.acknowledged = sample.version
         claim.held, claim.in_flight = sample.held, sample.in_flight
-        loads = {each.replica: each.in_flight for each in sample.replicas}
+        loads = {each.replica: each for each in sample.replicas}
         for replica, stakes in revision.stakes.items():
             stake = stakes.get(sample.reporter)
             if stake is None:
                 continue
-            stake.in_flight = loads.get(replica, 0)
+            load = loads.get(replica)
+            stake.in_flight = load.in_flight if load else 0
             if sample.version >= stake.version:
+                if stake.kept and load is not None and load.slots is not None:
+                    stake.told, stake.kept = min(stake.told, load.slots), False
                 # Above its grant it can only go down, so an old figure is safe.
                 stake.bound = max(stake.told, min(stake.bound, stake.in_flight))
+                if replica in revision.absent and not stake.bound:
+                    del stakes[sample.reporter]
+        self._clear(revision)
         self._tell(revision, self._share(revision))
+
+    def _clear(self, revision: _Revision) -> None:
+        for replica in [each for each in revision.absent if not revision.stakes[each]]:
+            revision.absent.discard(replica)
+            del revision.stakes[replica]
 
     def _tell(self, revision: _Revision, activators: Iterable[str]) -> None:
         self._grants.extend(self._grant(each, revision) for each in activators)
@@ -177,7 +232,8 @@ class Shares:
         for each in revision.view.addresses:
             stake = revision.stakes.get(each.replica, {}).get(activator)
             slots = each.slots if each.slots < 0 else stake.told if stake else 0
-            addresses.append(replace(each, slots=slots))
+            kept = stake is not None and stake.kept
+            addresses.append(replace(each, slots=slots, kept=kept))
         view = replace(
             revision.view, version=revision.version, addresses=tuple(addresses)
         )
@@ -194,19 +250,26 @@ class Shares:
         goals = _fair(sum(limits.values()), revision, living)
         changed: dict[str, None] = {}
         version = revision.version + 1
-        for replica in limits:
+        for replica, limit in limits.items():
             stakes = revision.stakes.setdefault(replica, {})
-            for activator in living:
-                stakes.setdefault(activator, _Stake())
+            for activator, until in self._activators.items():
+                if activator in stakes:
+                    continue
+                stake = stakes[activator] = _Stake()
+                if replica in revision.inherited and activator in self._heirs:
+                    stake.kept, stake.version = True, version
+                    stake.told = stake.bound = limit
+                    if until == math.inf:
+                        changed[activator] = None
         for activator in living:
-            over = sum(revision.stakes[r][activator].told for r in limits)
+            mine = [revision.stakes[r][activator] for r in limits]
+            over = sum(stake.told for stake in mine if not stake.kept)
             over -= goals[activator]
             # Idle slots go first: they are free as soon as it is acknowledged.
-            mine = sorted(
-                (revision.stakes[r][activator] for r in limits),
-                key=lambda stake: stake.in_flight - stake.told,
-            )
+            mine.sort(key=lambda stake: stake.in_flight - stake.told)
             for stake in mine:
+                if stake.kept:
+                    continue  # Until it is known, nobody's work is to suffer.
                 less = min(max(over, 0), stake.told)
                 if less:
                     stake.told -= less
@@ -217,8 +280,8 @@ class Shares:
             lack = goals[activator]
             lack -= sum(revision.stakes[r][activator].told for r in limits)
             for replica, free in _freest(limits, revision.stakes):
-                more = min(max(lack, 0), free)
-                if more:
+                more = min(lack, free)
+                if more > 0:
                     stake = revision.stakes[replica][activator]
                     stake.told += more
                     stake.bound = max(stake.bound, stake.told)

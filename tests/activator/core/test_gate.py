@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from activator.core.balance import first_free, least_of_two
@@ -108,6 +110,30 @@ def test_an_endpoint_that_comes_back_has_what_it_had_in_flight():
     door.see(view(at("a"), at("b")), 2.0)
     assert door.endpoints["a"] is a
     assert door.leaving == {}
+
+
+def kept(replica: str, slots: int) -> Address:
+    return replace(at(replica, slots), kept=True)
+
+
+def test_who_just_began_to_lead_gives_no_more_than_there_was():
+    door = gate(at("a", 1), at("b", 3), at("c", -1), at("d", 2), at("e", 2))
+
+    door.see(view(kept("a", 2), kept("b", 2), kept("c", 2), kept("new", 2)), 1.0)
+    door.see(view(*map(kept, "abcd", (2, 2, 2, 2))), 2.0)
+
+    slots = {name: each.slots for name, each in door.endpoints.items()}
+    assert slots == {"a": 1, "b": 2, "c": 2, "d": 0}
+
+
+def test_what_may_be_used_is_reported_unless_it_has_no_limit():
+    door = gate(at("a", 2), at("b", -1), at("c", 1))
+    door.endpoints["c"].in_flight = 1
+    assert [each.slots for each in door.loads(0.0)] == [2, None, 1]
+
+    door.see(view(at("a", 2), at("b", 5)), 1.0)
+
+    assert [each.slots for each in door.loads(1.0)] == [2, 5, 0]
 
 
 def test_a_drain_that_was_taken_back_is_said_again():
