@@ -9,11 +9,11 @@ from typing import Final, cast
 from activator.core.gate import Gate
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
 from activator.far import Far
-from activator.goodbye import PREFACE, Goodbye
 from activator.hold import Hold
 from activator.opening import Opening
 from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL
 from activator.plane import Plane
+from activator.prologue import Prologue
 from activator.telemetry import Counts
 from activator.transport import reset
 
@@ -27,9 +27,9 @@ class Splice(asyncio.Protocol):
     """The client's side. A connection on which nothing was said is no request yet."""
 
     __slots__ = (
-        "_ahead", "_counts", "_ended", "_endpoint", "_far", "_fd", "_gate", "_goodbye",
-        "_hold", "_opening", "_paused", "_phase", "_plane", "_read", "_since",
-        "_stalled", "_ticket", "_transport", "clock", "spoke",
+        "_counts", "_ended", "_endpoint", "_far", "_fd", "_gate", "_hold", "_opening",
+        "_paused", "_phase", "_plane", "_prologue", "_since", "_stalled", "_ticket",
+        "_transport", "clock", "spoke",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -46,11 +46,7 @@ class Splice(asyncio.Protocol):
         self._ticket: Ticket | None = None
         self._far: Far | None = None
         self._hold: Hold | None = None
-        self._goodbye: Goodbye | None = None
-        self._ahead: list[bytes] = []
-        """What was read before there was somebody to pass it on to."""
-        self._read = 0
-        """Bytes of that."""
+        self._prologue = Prologue()
         self._ended = False
         """The client will say no more, but this is not passed on yet."""
         self._paused = False
@@ -78,16 +74,15 @@ class Splice(asyncio.Protocol):
             return
         self._since = now = self.clock()
         if self._far is not None:
-            self._far.write(data)
+            self._far.write(self._prologue.after(data))
         else:
-            self._ahead.append(data)
-            self._read += len(data)
+            self._prologue.add(data)
             if self._phase is ROUTING:
                 self._arrive(now)
             elif self._phase is HELD:
                 self._grow(len(data), now)
             waits = self._phase in (HELD, SENT)
-            if waits and self._read >= self._plane.settings.ahead:
+            if waits and self._prologue.size >= self._plane.settings.ahead:
                 self.pause()
 
     def eof_received(self) -> bool:
@@ -221,9 +216,9 @@ class Splice(asyncio.Protocol):
 
     def _cease(self) -> None:
         """End it because of time, with a last word where one is understood."""
-        closing = self._transport.is_closing() or self._stalled != inf
-        if self._goodbye is not None and not closing:
-            self._transport.write(self._goodbye.end())
+        said = self._prologue.end()
+        if said and self._stalled == inf and not self._transport.is_closing():
+            self._transport.write(said)
             self._transport.close()
         else:
             self.abort()
@@ -240,7 +235,8 @@ class Splice(asyncio.Protocol):
         self._counts = plane.telemetry.counts(key)
         self._ticket = Ticket(self)
         chance = plane.chance()
-        self._go_on(plane.board.arrive(gate, self._ticket, self._read, chance, now))
+        size = self._prologue.size
+        self._go_on(plane.board.arrive(gate, self._ticket, size, chance, now))
         plane.settle()
 
     def _go_on(self, answer: Endpoint | Held | Reject) -> None:
@@ -255,14 +251,17 @@ class Splice(asyncio.Protocol):
                 self._hold = Hold(now, self._counts.holds)
             else:
                 self._hold.again(now)
+            self._say(self._prologue.greet())
 
     def _grow(self, more: int, now: float) -> None:
         assert self._ticket is not None
         answer = self._plane.board.grew(self._ticket, more, now)
         if isinstance(answer, Reject):
             self.expired(answer)
-        elif answer is Grew.PAUSE:
+            return
+        if answer is Grew.PAUSE:
             self.pause()
+        self._say(self._prologue.greet())
 
     def _reach(self, endpoint: Endpoint) -> None:
         self._phase = SENT
@@ -297,9 +296,7 @@ class Splice(asyncio.Protocol):
         if self._stalled != inf:
             far.pause()
         self.resume()
-        for data in self._ahead:
-            far.write(data)
-        self._ahead.clear()
+        far.write(self._prologue.all())
         if self._ended:
             far.end()
         self._plane.wheel.ask(self, now + self._plane.settings.patience.stall_s)
@@ -309,7 +306,7 @@ class Splice(asyncio.Protocol):
         assert ticket is not None
         now = plane.clock()
         plane.lost(self._opening.key, self._endpoint, self._opening)
-        plane.board.grew(ticket, self._read - ticket.size, now)
+        plane.board.grew(ticket, self._prologue.size - ticket.size, now)
         answer = plane.board.failed(ticket, False, True, now)
         if not isinstance(answer, Reject):
             self._counts.retries += 1
@@ -320,14 +317,11 @@ class Splice(asyncio.Protocol):
     def _refuse(self, reason: str) -> None:
         """Say why not, where that can be said, and close."""
         self._phase = OVER
-        asked = b"".join(self._ahead)
-        self._ahead.clear()
-        if not PREFACE.startswith(asked[: len(PREFACE)]):
+        said = self._prologue.refuse(reason)
+        if not said:
             reset(self._transport)
             return
-        self._goodbye = Goodbye(reason)
-        self._transport.write(self._goodbye.begin())
-        self._answer(asked)
+        self._say(said)
         self.resume()
         self._linger()
 
@@ -335,10 +329,12 @@ class Splice(asyncio.Protocol):
         """Refuse whatever is asked for now, for as long as answers are taken."""
         if self._stalled != inf:
             self.abort()
-        elif self._goodbye is not None:
-            answers = self._goodbye.feed(data)
-            if answers:
-                self._transport.write(answers)
+        else:
+            self._say(self._prologue.answer(data))
+
+    def _say(self, data: bytes) -> None:
+        if data:
+            self._transport.write(data)
 
     def _linger(self) -> None:
         """Leave the client a while to take what it was sent."""
@@ -350,7 +346,6 @@ class Splice(asyncio.Protocol):
         far, self._far = self._far, None
         if far is not None:
             far.abort()
-        self._ahead.clear()
         self._end(Outcome.LEFT)
 
     def _end(self, outcome: Outcome) -> None:

@@ -6,14 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from activator.goodbye import PREFACE, Goodbye
+from activator.goodbye import Goodbye
+from activator.h2 import GOAWAY, HEADERS, PING, PREFACE, SETTINGS, frame
 
-HEADERS, DATA, SETTINGS, PING, GOAWAY = 1, 0, 4, 6, 7
-
-
-def frame(kind: int, payload: bytes = b"", flags: int = 0, stream: int = 0) -> bytes:
-    head = len(payload).to_bytes(3, "big") + bytes((kind, flags))
-    return head + stream.to_bytes(4, "big") + payload
+DATA = 0
 
 
 def frames(data: bytes) -> list[tuple[int, int, int, bytes]]:
@@ -80,10 +76,6 @@ def test_whatever_comes_is_no_error(data):
     told = Goodbye("no")
     frames(told.feed(PREFACE))
     frames(told.feed(data))
-
-
-def test_the_first_word_is_an_empty_settings_frame():
-    assert frames(Goodbye("no").begin()) == [(SETTINGS, 0, 0, b"")]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from autoscaler.core.domain import Entrance
 from autoscaler.core.messages import Refusal, Wake
-from tests.activator.rig import free_port, play, rig
+from tests.activator.rig import KEY, free_port, play, rig
 
 grpc = pytest.importorskip("grpc", reason="pip install grpcio")
 
@@ -79,6 +79,35 @@ def test_calls_are_held_while_the_model_sleeps_and_then_answered_stream_by_strea
                 assert said == [b"said " + each for each in words]
                 assert made.board_level() == 1
             await made.until(lambda: made.board_level() == 0)
+
+    play(scene(), 30.0)
+
+
+def test_a_call_may_be_held_for_longer_than_a_client_waits_for_a_first_word():
+    async def scene() -> None:
+        entrance = door()
+        async with rig() as made:
+            made.see(entrances=(entrance,))
+            await made.open()
+            options = [
+                ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.min_reconnect_backoff_ms", 300),
+                ("grpc.initial_reconnect_backoff_ms", 300),
+            ]
+            address = f"127.0.0.1:{entrance.port}"
+            with server() as port, grpc.insecure_channel(address, options) as channel:
+                unary = channel.unary_unary("/inference.Model/Predict")
+                work = asyncio.to_thread(unary, b"a" * 10_000, timeout=15)
+                async with asyncio.TaskGroup() as tasks:
+                    asked = tasks.create_task(work)
+                    gate = made.activator._plane.board.gate(KEY)
+                    assert gate is not None
+                    await made.until(lambda: gate.bytes > 10_000)
+                    # Three times what it would have waited.
+                    await asyncio.sleep(0.9)
+                    made.see(port, entrances=(entrance,))
+
+                assert asked.result() == b"predicted " + b"a" * 10_000
 
     play(scene(), 30.0)
 

@@ -6,10 +6,13 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from activator.goodbye import PREFACE, Goodbye
+from activator.goodbye import Goodbye
+from activator.greeting import Greeting
+from activator.h2 import ACK, HEADERS, PREFACE, SETTINGS, frame
 from activator.server import ActivatorSettings
 from activator.settings import Patience
 from activator.transport import reset
@@ -18,7 +21,7 @@ from autoscaler.core.messages import Drained, Gone, Lost, Refusal, Wake
 from tests.activator.rig import KEY, Peer, Rig, Serve, free_port, play, replica, rig
 
 SHORT = ActivatorSettings(drain_s=1.0, patience=Patience(linger_s=0.1))
-HELLO = PREFACE + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+HELLO = PREFACE + frame(SETTINGS)
 
 
 def entrance() -> Entrance:
@@ -71,6 +74,7 @@ def test_a_held_stream_arrives_unchanged_and_so_does_its_answer():
             made.see(port, entrances=(door,))
 
             assert await heard.get() == HELLO + b"more"
+            assert await client.exactly(9) == Greeting.word
             assert await client.exactly(7) == b"welcome"
             await client.send(b"then")
             assert await heard.get() == b"then"
@@ -81,6 +85,33 @@ def test_a_held_stream_arrives_unchanged_and_so_does_its_answer():
                 "fromzero_activator_hold_seconds_count",
                 namespace=KEY.namespace, revision=KEY.name,
             ) == 1  # fmt: skip
+
+    run(scene)
+
+
+def test_a_held_client_of_http2_may_begin_and_its_server_hears_no_answer_to_others():
+    asked = frame(HEADERS, b"\x82", flags=5, stream=1)
+    rest = frame(SETTINGS, flags=ACK)
+
+    async def serve(peer: Peer) -> None:
+        await peer.send(frame(SETTINGS))
+        assert await peer.exactly(len(HELLO + asked + rest)) == HELLO + asked + rest
+        await peer.send(b"right")
+
+    async def scene(made: Rig, door: Entrance) -> None:
+        async with replica(serve) as port:
+            client = await made.client(door.port)
+            await client.send(HELLO)
+            assert await client.exactly(len(Greeting.word)) == Greeting.word
+            await client.send(frame(SETTINGS, flags=ACK) + asked)
+            await made.until(
+                lambda: made.activator._plane.board.gate(KEY).bytes > len(HELLO)
+            )
+            made.see(port, entrances=(door,))
+            assert await client.exactly(9) == frame(SETTINGS)
+            await client.send(rest)
+
+            assert await client.exactly(5) == b"right"
 
     run(scene)
 
@@ -226,17 +257,31 @@ def test_a_client_that_leaves_while_it_is_held_is_noticed(lots):
         await client.send(HELLO)
         await made.until(lambda: made.board_level() == 1)
         if lots:
-            client.writer.write(b"x" * (4 << 20))
+            # As much as the kernel takes: an end behind more of it is not seen.
+            client.writer.write(b"x" * (80 << 10))
             (splice,) = made.activator._plane.clients
             await made.until(lambda: splice._paused)
-            gate = made.activator._plane.board.gate(KEY)
-            assert gate.bytes < 2 << 20
         client.close()
 
         await nothing_in_flight(made)
         await made.until(lambda: not made.activator._plane.clients)
 
-    run(scene)
+    run(scene, replace(SHORT, ahead=64 << 10))
+
+
+def test_no_more_is_read_of_who_waits_than_of_a_body():
+    async def scene(made: Rig, door: Entrance) -> None:
+        client = await made.client(door.port)
+        client.writer.write(HELLO + bytes(4 << 20))
+        gate = made.activator._plane.board.gate(KEY)
+        await made.until(lambda: gate.bytes >= 64 << 10)
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+        # One read more than the bound.
+        assert gate.bytes < 512 << 10
+
+    run(scene, replace(SHORT, ahead=64 << 10))
 
 
 def test_what_was_read_of_many_is_bounded_as_bodies_are():
@@ -268,7 +313,7 @@ def test_a_refusal_is_told_in_the_words_of_http2(early):
             made.see(entrances=(door,), refusal=REFUSED)
 
         told = Goodbye(REFUSED.reason)
-        assert await client.rest() == told.begin() + told.feed(HELLO) + told.end()
+        assert await client.rest() == Greeting.word + told.feed(HELLO) + told.end()
         await made.until(lambda: not made.activator._plane.clients)
 
     run(scene)
