@@ -221,6 +221,11 @@ class Clients:
         self._troubles: list[Trouble] = []
         self._stopping = asyncio.Event()
 
+    @property
+    def lags_s(self) -> tuple[float, ...]:
+        """How far each client is behind the slices."""
+        return tuple(each.lag_s for each in self._clients)
+
     def stop(self) -> None:
         """Send nothing more; what is in flight ends as it may."""
         self._stopping.set()

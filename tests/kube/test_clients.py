@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kube import models
-from tests.kube.calls import Outcome, chat, infer, predict
+from tests.kube.calls import Connection, Outcome, chat, infer, predict
 from tests.kube.clients import LAG_S, Clients, Endpoint, History, Slices, by_port
 from tests.kube.documents import at, until
+from tests.kube.models import head
 from tests.kube.network import GATEWAY
 from tests.kube.talk import Talk
 
@@ -193,8 +194,7 @@ def test_an_answer_that_says_close_is_the_last_on_its_connection():
 
 def test_the_same_seed_gives_the_same_lags():
     one, two, three = (
-        [each.lag_s for each in Clients(lambda _: (), plain, seed=seed)._clients]
-        for seed in (1, 1, 2)
+        Clients(lambda _: (), plain, seed=seed).lags_s for seed in (1, 1, 2)
     )
 
     assert one == two != three
@@ -202,9 +202,9 @@ def test_the_same_seed_gives_the_same_lags():
 
 
 def test_a_smaller_scale_makes_smaller_lags():
-    clients = Clients(lambda _: (), plain, lag_s=0.1)._clients
+    clients = Clients(lambda _: (), plain, lag_s=0.1)
 
-    assert max(each.lag_s for each in clients) <= 0.1
+    assert max(clients.lags_s) <= 0.1
 
 
 @contextmanager
@@ -253,14 +253,15 @@ def test_clients_spread_over_all_slices_and_stay_when_an_endpoint_leaves(
             assert report.lost == 0
             assert report.whole
 
+            loyal = Clients(view, mixed, count=1, fresh=0.0, lag_s=0.0)
+            assert await loyal.one() == Outcome.RIGHT
             for pod in ports:
                 await talk.delete(at(space, "endpointslices", pod))
             await until("none", lambda: asyncio.sleep(0, not view(1e12)))
-            kept = Clients(view, mixed, fresh=0.0, lag_s=0.0)
-            assert await kept.one() == Outcome.NOWHERE
-            kept._clients = clients._clients
-            assert await kept.one() == Outcome.RIGHT
-            clients.close()
+            assert await Clients(view, mixed, lag_s=0.0).one() == Outcome.NOWHERE
+            assert await loyal.one() == Outcome.RIGHT
+            for each in (clients, loyal):
+                each.close()
 
     async def right(clients):
         return await clients.one() == Outcome.RIGHT
@@ -279,28 +280,31 @@ def test_killing_a_model_cuts_its_streams_and_ending_it_cuts_none(cluster):
         endpoint = Endpoint(str(GATEWAY), port, "doomed")
 
         def slow(request: str, chance: random.Random):
-            return chat("m", request, events=20, gap_s=0.02)
+            return chat("m", request, events=50, gap_s=0.02)
 
+        clients = Clients(lambda _: (endpoint,), slow)
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            clients = Clients(lambda _: (endpoint,), slow, count=5)
-            group.create_task(clients.loops(60.0))
-            await until("all at work", lambda: asyncio.sleep(0, at_work(clients)))
+            for _ in range(5):
+                group.create_task(clients.one())
+            await until("all at work", lambda: at_work(port))
             child.send_signal(number)
-            clients.stop()
         clients.close()
         return clients
 
-    def at_work(clients):
-        return clients.report().right > 0 and clients.report().open == 5
+    async def at_work(port):
+        connection = await Connection.to(str(GATEWAY), port)
+        reply = await connection.ask(head("GET /metrics HTTP/1.1", {}, b""))
+        connection.close()
+        return b'num_requests_running{engine="0",model_name="m"} 5.0' in reply.body
 
-    with serving("doomed") as (child, port):
+    with serving("doomed", "--engine=vllm") as (child, port):
         report = asyncio.run(scene(child, port, signal.SIGTERM)).report()
-        assert report.lost == 0
+        assert report.right == 5
         assert report.whole
 
-    with serving("doomed") as (child, port):
+    with serving("doomed", "--engine=vllm") as (child, port):
         clients = asyncio.run(scene(child, port, signal.SIGKILL))
-        assert clients.report().ends[Outcome.CUT] > 0
+        assert clients.report().ends[Outcome.CUT] == 5
         report = clients.report(killed={"doomed"})
         assert report.lost == 0
         assert report.whole
