@@ -18,6 +18,7 @@ CLASS = f"{GROUP}/autoscalerClass"
 MODE = f"{GROUP}/deploymentMode"
 STOP = f"{GROUP}/stop"
 SOURCE = f"internal.{GROUP}/storage-initializer-sourceuri"
+AGENT = f"internal.{GROUP}/agent"
 COMPONENTS = ("predictor", "transformer", "explainer")
 STANDARD = ("Standard", "RawDeployment")
 """The mode's name since 0.16, and before."""
@@ -27,6 +28,7 @@ NOT_COPIED = {
     "autoscaling.knative.dev/max-scale",
     "kubectl.kubernetes.io/last-applied-configuration",
     SOURCE,
+    AGENT,
 }
 """Annotations of an InferenceService that stay off its children."""
 
@@ -226,6 +228,8 @@ def container_of(isvc: Object, child: Child) -> tuple[Object, Object]:
                 args += ["--workers", str(workers)]
         if args:
             container["args"] = args
+    if "batcher" in child.spec or "logger" in child.spec:
+        added[AGENT] = "true"
     env = list(container.get("env") or ())
     container["env"] = [*env, {"name": "INFERENCE_SERVICE_NAME", "value": name}]
     first = (container.get("ports") or [{}])[0].get("containerPort", 8080)
