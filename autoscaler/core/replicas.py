@@ -121,13 +121,20 @@ class Replicas:
         """
         shown = {replica.id: replica for replica in picture}
         self._dead = {name: None for name in self._dead if name in shown}
+        come = sum(n not in self._members and n not in self._dead for n in shown)
+        unasked = come - max(0, self.target - len(self.ours()))
         ready = starting = 0
         for name in [name for name in self._members if name not in shown]:
             member = self._members.pop(name)
-            if not (member.stopping or member.surplus):
-                self.target = max(0, self.target - 1)
-                ready += member.served
-                starting += not (member.served or member.draining)
+            if member.stopping or member.surplus:
+                continue
+            if unasked > 0:
+                # Another is in its place already, and nobody had to ask for it.
+                unasked -= 1
+                continue
+            self.target = max(0, self.target - 1)
+            ready += member.served
+            starting += not (member.served or member.draining)
         for name, replica in shown.items():
             if name in self._dead:
                 continue

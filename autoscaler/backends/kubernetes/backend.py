@@ -293,8 +293,12 @@ class KubernetesBackend:
         spoken_for = hands.capacity.spoken_for(key)
         verdict = tended.judged(seen, held=held, spoken_for=spoken_for, now=now)
         for failure in verdict.failures:
-            self._loop.failed(key, failure)
-            self._show(tended, tended.picture(seen))
+            hands.remark(managed, failure)
+            if failure.final:
+                # Else the kubelet tries again, in the same pod.
+                tended.failed(name_of(failure.replica))
+                self._loop.failed(key, failure)
+                self._show(tended, tended.picture(seen))
         self._stand(tended, seen, verdict.awaits, now)
         if tended.left:
             self._forget(tended)

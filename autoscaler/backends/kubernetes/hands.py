@@ -86,5 +86,7 @@ class Hands:
     scales: Scales
     publish: Callable[[RevisionKey, str, tuple[Body, ...]], None]
     """Have these be our slices of a revision's Service."""
+    remark: Callable[[Managed, StartFailure], None]
+    """Say that a start failed, to whoever looks at the cluster."""
     allotment: Allotment = field(default_factory=Allotment)
     capacity: Capacity = field(default_factory=Capacity)

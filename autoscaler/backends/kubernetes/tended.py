@@ -21,6 +21,7 @@ from autoscaler.backends.kubernetes.slices import (
     Standin,
     bodies,
     covered,
+    families,
     is_ours,
     listed,
 )
@@ -146,7 +147,7 @@ class Tended:
         """
         pods = {pod.meta.name for pod in seen.pods if pod.ready}
         self.reached &= {pod.meta.name for pod in seen.pods}
-        verdict = self.starts.look(
+        return self.starts.look(
             Glimpse(
                 deployment=seen.deployment,
                 pods=seen.pods,
@@ -158,9 +159,6 @@ class Tended:
             ),
             now,
         )
-        for failure in verdict.failures:
-            self.failed(name_of(failure.replica))
-        return verdict
 
     def failed(self, pod: str) -> None:
         """Know that a start was reported as failed whose pod may live on."""
@@ -188,7 +186,7 @@ class Tended:
             covered=covered(
                 seen.slices,
                 [port.name for port in seen.service.ports if port.protocol == "TCP"],
-                seen.service.families,
+                families(seen.service, standins),
             ),
             activators=tuple(each.name for each in standins),
             listed=listed(seen.slices, wanted),

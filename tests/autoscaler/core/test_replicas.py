@@ -510,3 +510,24 @@ def test_shrinking_makes_just_so_many_fewer_and_resuming_undoes_drains(steps, nu
     unseen = target - replicas.target
     assert replicas.resume(number - unseen) == 0
     assert replicas.active == before - unseen
+
+
+def test_one_in_the_place_of_another_changes_nothing_that_was_commanded():
+    replicas = Replicas()
+    replicas.adopt(seen("old-1", "old-2"))
+
+    deaths = replicas.see(seen("old-2", "new-1"))
+
+    assert replicas.target == 2
+    assert (deaths.ready, deaths.starting) == (0, 0)
+
+
+def test_one_that_was_asked_for_takes_nobodys_place():
+    replicas = Replicas()
+    replicas.adopt(seen("a"))
+    replicas.start(1)
+
+    deaths = replicas.see(seen("b"))
+
+    assert replicas.target == 1
+    assert deaths.ready + deaths.starting == 1

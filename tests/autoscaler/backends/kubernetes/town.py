@@ -33,6 +33,7 @@ from autoscaler.core.domain import (
     RevisionKey,
     RevisionSpec,
     ScalingSpec,
+    StartFailure,
 )
 from autoscaler.core.fleet import Fleet
 from autoscaler.core.messages import Drained, Sample, View, Wake
@@ -76,6 +77,7 @@ class Town:
         self.refused = 0
         """Counts that the API server will refuse."""
         self.there = True
+        self.remarked: list[StartFailure] = []
         self.gpus = None
         """How many a cluster has; each pod wants one."""
         self.managed = managed
@@ -85,6 +87,7 @@ class Town:
             cluster=self,
             scales=self,
             publish=self.publish,
+            remark=lambda managed, failure: self.remarked.append(failure),
             allotment=Allotment(),
         )
         self.backend = KubernetesBackend(self, hands, clock=lambda: self.now)

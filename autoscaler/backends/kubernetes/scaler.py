@@ -1,0 +1,113 @@
+"""Replica counts written to the API server, each revision by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from autoscaler.backends.kubernetes.answers import CONFLICT, NOT_FOUND, ApiError
+from autoscaler.backends.kubernetes.errands import Errands
+from autoscaler.clock import Clock, monotonic
+from autoscaler.core.domain import RevisionKey
+
+_log = logging.getLogger(__name__)
+
+COST = "controller.kubernetes.io/pod-deletion-cost"
+_IDLEST = "-100"
+MANAGER = "fromzero"
+"""Name of our writes in managedFields."""
+_SETTLED = (CONFLICT, NOT_FOUND)
+"""Answers after which asking for the same again is no use."""
+
+
+class Wish(NamedTuple):
+    """What a revision's Deployment is to have."""
+
+    replicas: int
+    expected_version: str | None
+    """The Deployment's resourceVersion, where it must be what was decided on."""
+    costs: tuple[str, ...]
+    """Pods that a ReplicaSet is to choose first."""
+
+
+class Writes(Protocol):
+    """What is asked of the API server."""
+
+    async def patch(
+        self,
+        path: str,
+        body: object,
+        *,
+        fieldManager: str,  # noqa: N803 - the API's
+    ) -> dict[str, Any]:
+        """Merge *body* into an object; ApiError."""
+
+
+class Scaler:
+    """Patch the scale of Deployments; the newest wish for each wins.
+
+    There is no limit to how many at once but the API's connections: a hundred wakes are
+    not to wait for each other, and each revision has one call under way at most.
+    """
+
+    def __init__(
+        self,
+        api: Writes,
+        accepted: Callable[[RevisionKey, int], None],
+        reconsider: Callable[[RevisionKey], None],
+        tasks: asyncio.TaskGroup,
+        uniform: Callable[[], float],
+        clock: Clock = monotonic,
+    ) -> None:
+        self._api = api
+        self._accepted = accepted
+        self._reconsider = reconsider
+        """Called where a wish was given up: the Deployment is not what it was."""
+        self._errands: Errands[RevisionKey, Wish] = Errands(
+            self._do, tasks, uniform, clock
+        )
+        self._wished: dict[RevisionKey, Wish] = {}
+
+    def want(
+        self,
+        key: RevisionKey,
+        replicas: int,
+        *,
+        expected_version: str | None,
+        costs: tuple[str, ...],
+    ) -> None:
+        """Have *replicas* of *key*, instead of what was wished before."""
+        wish = Wish(replicas, expected_version, costs)
+        if self._errands.pending(key) and self._wished.get(key) == wish:
+            return
+        self._wished[key] = wish
+        self._errands.want(key, wish)
+
+    async def _do(self, key: RevisionKey, wish: Wish) -> None:
+        base = f"/apis/apps/v1/namespaces/{key.namespace}/deployments/{key.name}/scale"
+        body: dict[str, Any] = {"spec": {"replicas": wish.replicas}}
+        if wish.expected_version is not None:
+            body["metadata"] = {"resourceVersion": wish.expected_version}
+        try:
+            await self._mark(key, wish.costs)
+            await self._api.patch(base, body, fieldManager=MANAGER)
+        except ApiError as error:
+            if error.status not in _SETTLED:
+                raise
+            _log.info('scale given up revision=%s error="%s"', key, error)
+            self._reconsider(key)
+            return
+        self._accepted(key, wish.replicas)
+
+    async def _mark(self, key: RevisionKey, pods: tuple[str, ...]) -> None:
+        """Have the ReplicaSet choose *pods* first; one that is gone is chosen."""
+        for pod in pods:
+            path = f"/api/v1/namespaces/{key.namespace}/pods/{pod}"
+            body = {"metadata": {"annotations": {COST: _IDLEST}}}
+            try:
+                await self._api.patch(path, body, fieldManager=MANAGER)
+            except ApiError as error:
+                if error.status != NOT_FOUND:
+                    raise
