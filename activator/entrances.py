@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from activator.http1 import Http1
+from activator.listening import BACKLOG, listen
 from activator.opening import Opening
 from activator.plane import Plane
 from activator.splice import Splice
@@ -23,8 +23,6 @@ Opened = Callable[[RevisionKey, int, str], None]
 """Told that all entrances of a revision's view of a version are listened on, or why one
 is not; empty: they are."""
 
-BACKLOG: Final = 4096
-"""Connections that the kernel keeps for us; its own bound (somaxconn) is no larger."""
 _AGAIN_S: Final = 1.0
 """What could not be listened on is tried again so often."""
 
@@ -157,7 +155,7 @@ class Entrances:
         try:
             # Others have their turn: what follows does not really wait.
             await asyncio.sleep(0)
-            sock = listen(self._host, port, BACKLOG)
+            sock = listen(self._host, port)
             server = await loop.create_server(accepted, sock=sock, backlog=BACKLOG)
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else error
@@ -201,17 +199,3 @@ class Entrances:
         except Exception:
             # Who hears it must not be able to stop the others' entrances.
             _log.exception("failed to tell of entrances revision=%s", key)
-
-
-def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Listen on *host*; `*` is every address, of IPv6 too where there is any."""
-    if host == "*" and socket.has_dualstack_ipv6():
-        sock = socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog
-        )
-    else:
-        place = "" if host == "*" else host.strip("[]")
-        family = socket.AF_INET6 if ":" in place else socket.AF_INET
-        sock = socket.create_server((place, port), family=family, backlog=backlog)
-    sock.setblocking(False)
-    return sock

@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry
 
 from activator.core.routes import Routes
 from activator.core.ticket import Endpoint
-from activator.entrances import BACKLOG, Entrances, Opened
+from activator.entrances import Entrances, Opened
 from activator.files import limit
 from activator.http1 import Http1
+from activator.listening import BACKLOG
 from activator.plane import Plane
 from activator.probe import Prober
 from activator.settings import ActivatorSettings

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from activator.listening import listen
 from autoscaler.errors import BadInput, Problem
 from fromzero.config import Settings
 
@@ -51,23 +52,10 @@ def from_here(host: str) -> str:
 
 
 def _listening(name: str, host: str, port: int) -> socket.socket:
-    everywhere = host == "*"
     try:
-        if everywhere and socket.has_dualstack_ipv6():
-            sock = socket.create_server(
-                ("", port),
-                family=socket.AF_INET6,
-                dualstack_ipv6=True,
-                backlog=_BACKLOG,
-            )
-        else:
-            place = "" if everywhere else host.strip("[]")
-            family = socket.AF_INET6 if ":" in place else socket.AF_INET
-            sock = socket.create_server((place, port), family=family, backlog=_BACKLOG)
+        return listen(host, port, _BACKLOG)
     except OSError as error:
         raise BadInput([_problem(name, host, port, error)]) from error
-    sock.setblocking(False)
-    return sock
 
 
 def _problem(name: str, host: str, port: int, error: OSError) -> Problem:

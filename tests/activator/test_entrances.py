@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from activator.entrances import Entrances, listen
+from activator.entrances import Entrances
 from activator.plane import Plane
 from activator.server import ActivatorSettings
 from autoscaler.clock import monotonic
@@ -485,20 +485,3 @@ def test_a_revision_that_goes_before_its_turn_is_not_opened():
             await asyncio.open_connection("127.0.0.1", one)
 
     play_alone(scene)
-
-
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_everywhere_is_both_families_and_a_client_of_ipv4_is_known_by_its_address():
-    with listen("*", 0, 8) as sock:
-        port = sock.getsockname()[1]
-        socket.create_connection(("127.0.0.1", port)).close()
-        socket.create_connection(("::1", port)).close()
-
-        with pytest.raises(OSError, match="in use"):
-            listen("127.0.0.1", port, 8)
-
-
-def test_one_address_is_that_one_alone():
-    with listen("127.0.0.1", 0, 8) as sock:
-        assert sock.family == socket.AF_INET
-        assert sock.getsockname()[0] == "127.0.0.1"

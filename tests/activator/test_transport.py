@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from activator.entrances import listen
+from activator.listening import listen
 from activator.transport import peer_of, reset
 from tests.activator.rig import play
 
