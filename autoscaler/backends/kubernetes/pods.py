@@ -86,6 +86,21 @@ def spared(
     return tuple(pod.meta.name for pod in there if pod.meta.name in stopped)
 
 
+def deployment_of(pod: Pod) -> str:
+    """Return the name of the Deployment whose ReplicaSet has *pod*; empty: none has.
+
+    >>> from autoscaler.backends.kubernetes.facts import Meta, Owner
+    >>> owner = Owner("ReplicaSet", "iris-predictor-6c9f", "u-1")
+    >>> labels = {"pod-template-hash": "6c9f"}
+    >>> deployment_of(Pod(meta=Meta(name="iris-x", labels=labels, owner=owner)))
+    'iris-predictor'
+    """
+    owner, its = pod.meta.owner, pod.meta.labels.get(HASH, "")
+    if owner is None or owner.kind != "ReplicaSet" or not its:
+        return ""
+    return owner.name.removesuffix(f"-{its}")
+
+
 def name_of(replica: str) -> str:
     """Return the name of the pod that a replica is.
 
