@@ -129,7 +129,10 @@ class Splice(asyncio.Protocol):
         if not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
-            if self._phase is not TUNNEL:
+            if self._phase is TUNNEL:
+                limit_s = self._plane.settings.patience.stall_s
+                self._plane.wheel.ask(self, self.clock() + limit_s)
+            else:
                 self._plane.watch(self, self._fd)
 
     def resume(self) -> None:
@@ -212,7 +215,7 @@ class Splice(asyncio.Protocol):
         if now >= until:
             self._cease()
             return inf
-        return min(until, now + patience.linger_s)
+        return min(until, now + patience.idle_s)
 
     def _cease(self) -> None:
         """End it because of time, with a last word where one is understood."""
@@ -228,8 +231,9 @@ class Splice(asyncio.Protocol):
     def _arrive(self, now: float) -> None:
         plane, key = self._plane, self._opening.key
         gate = plane.board.gate(key)
-        if gate is None:
-            self._refuse(f"nothing is known of revision {key} yet")
+        if plane.draining or gate is None:
+            unknown = f"nothing is known of revision {key} yet"
+            self._refuse(_STOPPING if plane.draining else unknown)
             return
         self._gate = gate
         self._counts = plane.telemetry.counts(key)

@@ -483,6 +483,26 @@ def test_who_is_silent_or_takes_nothing_for_too_long_is_cut_off(phase):
     run(scene, ActivatorSettings(patience=patience))
 
 
+def test_a_replica_that_takes_nothing_for_too_long_is_cut_off():
+    async def serve(peer: Peer) -> None:
+        await peer.exactly(1)
+        peer.reader._transport.pause_reading()
+        await asyncio.get_running_loop().create_future()
+
+    async def scene(made: Rig, door: Entrance) -> None:
+        async with replica(serve) as port:
+            await made.awake(port, entrances=(door,))
+            client = await made.client(door.port)
+
+            with pytest.raises(ConnectionError):
+                while True:
+                    await client.send(b"x" * 65536)
+            await nothing_in_flight(made)
+
+    patience = Patience(silent_s=60.0, stall_s=0.5)
+    run(scene, replace(SHORT, patience=patience))
+
+
 def test_a_request_that_may_take_longer_may_be_silent_for_longer():
     async def scene(made: Rig, door: Entrance) -> None:
         async with replica(mirror) as port:
