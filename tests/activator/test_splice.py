@@ -494,9 +494,12 @@ def test_a_replica_that_takes_nothing_for_too_long_is_cut_off():
             await made.awake(port, entrances=(door,))
             client = await made.client(door.port)
 
-            with pytest.raises(ConnectionError):
+            async def pour() -> None:
                 while True:
                     await client.send(b"x" * 65536)
+
+            with pytest.raises(ConnectionError):
+                await pour()
             await nothing_in_flight(made)
 
     patience = Patience(silent_s=60.0, stall_s=0.5)
