@@ -1,0 +1,144 @@
+"""The activators: pods that are watched, and links that they keep."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from autoscaler.backends.kubernetes.facts import Pod
+from autoscaler.backends.kubernetes.slices import Standin
+from autoscaler.core.domain import RevisionKey
+from autoscaler.core.frames import Opened
+
+_log = logging.getLogger(__name__)
+
+SELECTOR = "app.kubernetes.io/name=fromzero,app.kubernetes.io/component=activator"
+"""Labels of the activators' pods."""
+
+_ENDED = ("Failed", "Succeeded")
+
+
+class Linked(Protocol):
+    """One activator that has a link."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def leaving(self) -> bool: ...
+
+
+class Links(Protocol):
+    """What is asked of the links, and told to them."""
+
+    def activators(self) -> tuple[Linked, ...]:
+        """Return all that are there."""
+
+    def opened(self, name: str, key: RevisionKey) -> Opened | None:
+        """Return where an activator said that it listens for *key*."""
+
+    def expect(self, name: str) -> None:
+        """Know that an activator of that name is there."""
+
+    def ended(self, name: str) -> None:
+        """Know that the process of that name has ended."""
+
+    def out(self, name: str) -> None:
+        """Tell an activator that no client is led to it."""
+
+
+class Crew:
+    """Know who can stand in: a pod of ours whose own link came from its address.
+
+    A name alone says nothing: whoever knows the secret could say any. A reflector's
+    sink for the activators' pods.
+    """
+
+    def __init__(self, links: Links, changed: Callable[[], None]) -> None:
+        self._links = links
+        self._changed = changed
+        self._pods: dict[str, Pod] = {}
+        self._out: set[str] = set()
+        """Those that were told that they are out."""
+
+    # What a reflector tells.
+
+    def replaced(self, items: Mapping[str, Pod]) -> None:
+        for name in self._pods.keys() - items.keys():
+            self._gone(name)
+        for name, pod in items.items():
+            self._came(name, pod)
+        self._changed()
+
+    def changed(self, name: str, item: Pod) -> None:
+        self._came(name, item)
+        self._changed()
+
+    def gone(self, name: str) -> None:
+        self._gone(name)
+        self._changed()
+
+    # What is asked.
+
+    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
+        """Return those that listen on all entrances of *key*, and stay."""
+        found = []
+        for each in self._links.activators():
+            pod = self._pods.get(each.name)
+            if pod is None or not each.connected or self._leaves(each, pod):
+                continue
+            if each.address not in pod.ips:
+                _log.warning(
+                    "activator not at its address name=%s address=%s pod=%s",
+                    each.name, each.address, ",".join(pod.ips),
+                )  # fmt: skip
+                continue
+            opened = self._links.opened(each.name, key)
+            if opened is not None and not opened.refused:
+                found.append(Standin(name=each.name, ips=pod.ips))
+        return tuple(found)
+
+    def refusal(self, key: RevisionKey) -> str:
+        """Return why an activator cannot listen for *key*; empty: none said so."""
+        for each in self._links.activators():
+            opened = self._links.opened(each.name, key)
+            if opened is not None and opened.refused:
+                return f"{each.name}: {opened.refused}"
+        return ""
+
+    def dismiss(self, listed: Callable[[str], bool]) -> bool:
+        """Tell those on their way out that they are out, once no slice has them.
+
+        *listed* says whether any slice has an address; True: somebody still waits.
+        """
+        waits = False
+        for each in self._links.activators():
+            pod = self._pods.get(each.name)
+            if pod is None or not self._leaves(each, pod) or each.name in self._out:
+                continue
+            if any(listed(ip) for ip in pod.ips):
+                waits = True
+            else:
+                self._out.add(each.name)
+                self._links.out(each.name)
+        return waits
+
+    def _leaves(self, link: Linked, pod: Pod) -> bool:
+        return link.leaving or pod.meta.deleting
+
+    def _came(self, name: str, pod: Pod) -> None:
+        if pod.phase in _ENDED:
+            self._gone(name)
+            return
+        if name not in self._pods:
+            self._links.expect(name)
+        self._pods[name] = pod
+
+    def _gone(self, name: str) -> None:
+        if self._pods.pop(name, None) is not None:
+            self._out.discard(name)
+            self._links.ended(name)

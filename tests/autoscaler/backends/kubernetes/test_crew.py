@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from autoscaler.backends.kubernetes.crew import Crew
+from autoscaler.backends.kubernetes.facts import Meta, Pod
+from autoscaler.core.domain import RevisionKey
+from autoscaler.core.frames import Opened
+
+KEY = RevisionKey("production", "iris-predictor")
+
+
+@dataclass
+class Link:
+    name: str
+    address: str = "10.0.0.1"
+    connected: bool = True
+    leaving: bool = False
+
+
+@dataclass
+class Links:
+    there: list[Link] = field(default_factory=list)
+    refused: str = ""
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+    def activators(self):
+        return tuple(self.there)
+
+    def opened(self, name, key):
+        return Opened(key=key, reporter=name, version=1, refused=self.refused)
+
+    def expect(self, name):
+        self.said.append(("expect", name))
+
+    def ended(self, name):
+        self.said.append(("ended", name))
+
+    def out(self, name):
+        self.said.append(("out", name))
+
+
+def pod(name: str = "a", **changes) -> Pod:
+    made = Pod(meta=Meta(name=name), ips=("10.0.0.1", "fd00::1"), phase="Running")
+    return replace(made, **changes)
+
+
+def crew(*links: Link) -> tuple[Crew, Links]:
+    made = Links(list(links))
+    there = Crew(made, lambda: None)
+    there.changed("a", pod())
+    return there, made
+
+
+def names(of: Crew) -> list[str]:
+    return [each.name for each in of.standins(KEY)]
+
+
+def test_who_listens_and_comes_from_its_own_pod_can_stand_in():
+    there, links = crew(Link("a"))
+    assert names(there) == ["a"]
+    assert there.standins(KEY)[0].ips == ("10.0.0.1", "fd00::1")
+
+    links.refused = "port 8080 is in use"
+    assert names(there) == []
+    assert there.refusal(KEY) == "a: port 8080 is in use"
+
+
+def test_a_name_without_its_pod_or_its_address_is_nobody():
+    there, _ = crew(Link("a", address="10.0.0.66"), Link("stranger"))
+
+    assert names(there) == []
+
+
+def test_who_leaves_or_is_away_cannot_stand_in():
+    there, links = crew(Link("a"))
+    for change in ({"leaving": True}, {"connected": False}):
+        links.there = [replace(Link("a"), **change)]
+        assert names(there) == []
+
+    links.there = [Link("a")]
+    there.changed("a", pod(meta=Meta(name="a", deleting=True)))
+    assert names(there) == []
+
+
+def test_who_leaves_is_told_once_when_no_slice_has_it():
+    there, links = crew(Link("a", leaving=True))
+
+    assert there.dismiss(lambda ip: ip == "fd00::1")
+    assert ("out", "a") not in links.said
+    assert not there.dismiss(lambda ip: False)
+    assert not there.dismiss(lambda ip: False)
+
+    assert links.said.count(("out", "a")) == 1
+
+
+def test_a_pod_that_came_is_expected_and_one_that_went_or_ended_has_ended():
+    there, links = crew()
+    there.replaced({"b": pod("b")})
+    assert ("ended", "a") in links.said
+    assert ("expect", "b") in links.said
+
+    there.changed("b", pod("b", phase="Failed"))
+    assert links.said[-1] == ("ended", "b")
+
+    there.gone("b")
+    assert links.said.count(("ended", "b")) == 1
