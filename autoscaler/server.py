@@ -20,8 +20,9 @@ from autoscaler.core.commands import Order
 from autoscaler.core.domain import RevisionKey
 
 _GRACE_S = 1.0
+_HERE = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class AdminParts:
     """What a person should know of a cluster."""
     release: Callable[[RevisionKey], None] | None = None
     """Let go of a revision; None: there is nothing that it could be left to."""
+    local: bool = False
+    """Orders are taken from this machine alone, wherever the port listens."""
 
 
 @asynccontextmanager
@@ -54,7 +57,8 @@ async def serving(parts: AdminParts, sock: socket.socket) -> AsyncIterator[None]
 
 def build_app(parts: AdminParts) -> web.Application:
     """Return the admin API."""
-    app = web.Application(client_max_size=1024)
+    guards = [_from_here] if parts.local else []
+    app = web.Application(client_max_size=1024, middlewares=guards)
     api = _Api(parts)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
@@ -65,6 +69,15 @@ def build_app(parts: AdminParts) -> web.Application:
         app.router.add_post(f"/{order.value}/{{namespace}}/{{name}}", api.order(order))
     app.router.add_post("/release/{namespace}/{name}", api.release)
     return app
+
+
+@web.middleware
+async def _from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse orders of others: anybody in a cluster may reach a pod."""
+    if request.method == "POST" and request.remote not in _HERE:
+        error = "orders are taken from this machine alone"
+        return web.json_response({"error": error}, status=403)
+    return await handler(request)
 
 
 class _Api:

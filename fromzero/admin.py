@@ -29,6 +29,8 @@ class Admin:
     logs: Callable[[RevisionKey], tuple[str, ...]]
     remarks: Callable[[], tuple[Remark, ...]] = tuple
     release: Callable[[RevisionKey], None] | None = None
+    local: bool = False
+    """Orders are taken from this machine alone, wherever the port listens."""
 
     async def run(self, sock: socket.socket) -> None:
         """Answer on *sock*, which listens already, until cancelled."""
@@ -44,6 +46,7 @@ class Admin:
             logs=self.logs,
             remarks=self.remarks,
             release=self.release,
+            local=self.local,
         )
         async with serving(parts, sock):
             await asyncio.get_running_loop().create_future()

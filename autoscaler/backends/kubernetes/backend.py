@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _LOOKS_S = 30.0
 """Every revision is looked at that often, whatever is missed."""
+_KEPT_S = 2.0
+"""What is kept awake because of its load is looked at that often."""
 _OURS_S = 10.0
 """A count of ours that was accepted and was not watched by then was written over."""
 
@@ -319,6 +321,8 @@ class KubernetesBackend:
         standins = hands.cluster.standins(key) if tended.entrances else ()
         stance, wanted = tended.stand(seen, standins, ready, now)
         keeps = stance.keeps or tended.managed.floor_why
+        if not keeps and tended.desired <= 1 and (keeps := hands.keeps(key)):
+            self._due[key] = now + _KEPT_S
         self._loop.standing(key, aside=stance.aside, keeps=keeps, awaits=awaits)
         wake_at = min(tended.redirect.wake_at, tended.starts.wake_at)
         todo = changes(seen.slices, wanted)

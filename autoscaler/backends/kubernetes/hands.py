@@ -88,5 +88,7 @@ class Hands:
     """Have these be our slices of a revision's Service."""
     remark: Callable[[Managed, StartFailure], None]
     """Say that a start failed, to whoever looks at the cluster."""
+    keeps: Callable[[RevisionKey], str]
+    """Why a revision must not go to zero by what is known of its load; empty: it may."""
     allotment: Allotment = field(default_factory=Allotment)
     capacity: Capacity = field(default_factory=Capacity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 from autoscaler.backends.kubernetes.engines import Reading
@@ -60,36 +60,25 @@ def finishes(pod: Pod, timeout_s: float) -> bool:
 
 
 class Loads:
-    """Keep one Merge for each revision; tell its Fleet, and whoever follows.
+    """Keep one Merge for each revision, and tell its Fleet.
 
-    *hear* takes the samples here, *relay* carries them to a Fleet that follows, and
-    *view* says what a revision's activators were told last; KeyError: there is none.
+    *hear* takes the samples, and *view* says what a revision's activators were told
+    last; KeyError: there is none. An autoscaler that follows reads the pages too, so
+    that it knows all windows when it has to lead.
     """
 
     def __init__(
         self,
         *,
         hear: Callable[[Sample], None],
-        relay: Callable[[Sample], None],
         view: Callable[[RevisionKey], View],
         clock: Clock = monotonic,
     ) -> None:
         self._hear = hear
-        self._relay = relay
         self._view = view
         self._clock = clock
         self._scraper = Scraper(self, clock)
         self._merges: dict[RevisionKey, tuple[Subject, Merge]] = {}
-        self._leading = False
-
-    def lead(self, *, leading: bool) -> None:
-        """Scrape and tell, or wait for what the leader relays."""
-        if leading is self._leading:
-            return
-        self._leading = leading
-        for key, (subject, _) in self._merges.items():
-            self._merges[key] = subject, Merge()
-            self._aim(key, subject)
 
     def watch(self, key: RevisionKey, subject: Subject) -> None:
         """Tell the load of *key*, whose pods are these now."""
@@ -116,16 +105,6 @@ class Loads:
         for _, merge in self._merges.values():
             merge.left(activator)
 
-    def relayed(self, sample: Sample) -> None:
-        """Take a sample of the leader's, whose views are numbered otherwise."""
-        if self._leading or sample.reporter != REPORTER:
-            return
-        try:
-            view = self._view(sample.key)
-        except KeyError:
-            return
-        self._hear(replace(sample, version=view.version))
-
     def read(self, key: RevisionKey, replica: str, reading: Reading) -> None:
         """Take what a replica's page says now."""
         found = self._merges.get(key)
@@ -141,7 +120,7 @@ class Loads:
     def keeps(self, key: RevisionKey) -> str:
         """Return why *key* must not go to zero by what is known of its load."""
         found = self._merges.get(key)
-        if found is None or not (self._leading and found[0].direct):
+        if found is None or not found[0].direct:
             return ""
         subject, merge = found
         now = self._clock()
@@ -153,7 +132,7 @@ class Loads:
     def finding(self, key: RevisionKey) -> Finding | None:
         """Return what a person should know of *key*'s load; None: nothing."""
         found = self._merges.get(key)
-        if found is None or not (self._leading and found[0].direct):
+        if found is None or not found[0].direct:
             return None
         subject, merge = found
         now = self._clock()
@@ -187,9 +166,7 @@ class Loads:
                 await asyncio.sleep(at - self._clock())
 
     def tell(self) -> None:
-        """Tell the second that ends now, if leading."""
-        if not self._leading:
-            return
+        """Tell the second that ends now."""
         now = self._clock()
         for key, (subject, merge) in tuple(self._merges.items()):
             try:
@@ -203,11 +180,10 @@ class Loads:
             sample = merge.sample(view, ready, now)
             if sample is not None:
                 self._hear(sample)
-                self._relay(sample)
 
     def _aim(self, key: RevisionKey, subject: Subject) -> None:
         targets = {}
-        if self._leading and subject.direct:
+        if subject.direct:
             for name, pod in subject.ready:
                 host = address_of(pod, subject.families)
                 if host:

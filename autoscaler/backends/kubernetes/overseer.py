@@ -132,7 +132,12 @@ class Overseer:
             if key is not None:
                 self._backend.look_at(key)
 
-    def space(self, namespace: str, managed: bool) -> None:
+    @property
+    def counted(self) -> bool:
+        """Say whether every namespace was counted since it changed."""
+        return all(name not in self._due for name in self._store.spaces)
+
+    def space(self, namespace: str) -> None:
         """Know that a namespace is managed, or is not any more."""
         self._due[namespace] = -inf
         self._backend.stirred.set()
@@ -145,7 +150,7 @@ class Overseer:
             for finding in found.findings:
                 self._say(finding)
             for namespace in self._store.spaces:
-                self.space(namespace, True)
+                self.space(namespace)
 
     def found(self, key: RevisionKey, finding: Finding | None) -> None:
         """Know what is the matter with a revision's load; None: nothing."""

@@ -162,7 +162,7 @@ class Store:
         self,
         api: Api,
         heard: Heard,
-        spaces: Callable[[str, bool], None],
+        spaces: Callable[[str], None],
         uniform: Callable[[], float],
         *,
         only: str = "",
@@ -269,7 +269,7 @@ class Store:
         elif was is not None:
             _log.info("namespace not managed any more namespace=%s", was.name)
             self._managed.pop(was.name, None)
-            self._told(was.name, False)
+            self._told(was.name)
 
     def _found(self, name: str, meta: Meta) -> None:
         self._managed[name] = meta
@@ -287,7 +287,7 @@ class Store:
             self._watches[name] = self._tasks.create_task(_watch(space.reflectors))
         if space is not None:
             space.meta = meta
-        self._told(name, True)
+        self._told(name)
 
 
 async def _watch(reflectors: Iterable[Reflector[Any]]) -> None:

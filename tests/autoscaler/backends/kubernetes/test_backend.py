@@ -311,3 +311,15 @@ def test_for_want_of_a_gpu_it_is_capped_with_the_reason_and_does_not_flap():
     assert len(here.wished) - asked <= 1
     assert here.view is not None
     assert here.view.refusal is None
+
+
+def test_what_must_not_go_to_zero_by_its_load_stays_until_it_may():
+    here = town()
+    here.keeps = "its load is not known"
+    here.run(300)
+    assert here.replicas == 1
+    assert "its load is not known" in here.status(KEY).reason
+
+    here.keeps = ""
+    here.run(300)
+    assert here.replicas == 0

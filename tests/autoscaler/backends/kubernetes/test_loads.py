@@ -1,4 +1,4 @@
-"""What a Fleet and its follower are told of the load on the Service path."""
+"""What a Fleet is told of the load on the Service path."""
 
 from __future__ import annotations
 
@@ -64,63 +64,27 @@ class Scene:
     def __init__(self) -> None:
         self.now = 100.0
         self.heard: list[Sample] = []
-        self.relayed: list[Sample] = []
         self.views = {KEY: awake()}
         self.loads = Loads(
             hear=self.heard.append,
-            relay=self.relayed.append,
             view=self.views.__getitem__,
             clock=lambda: self.now,
         )
 
-    def leads(self) -> Scene:
-        self.loads.lead(leading=True)
-        return self
 
-
-def test_the_leader_tells_its_own_fleet_and_relays_the_same():
-    scene = Scene().leads()
+def test_a_fleet_is_told_of_each_second():
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a")))
     scene.loads.read(KEY, "a", Reading(engine="vLLM", busy=3.0))
 
     scene.loads.tell()
 
     (sample,) = scene.heard
-    assert scene.relayed == [sample]
     assert (sample.reporter, sample.concurrency, sample.version) == (REPORTER, 3.0, 4)
 
 
-def test_who_follows_tells_nothing_of_its_own_and_what_is_relayed_by_its_own_view():
-    scene = Scene()
-    scene.loads.watch(KEY, subject(pod("a")))
-    scene.loads.read(KEY, "a", IDLE)
-    scene.loads.tell()
-    assert scene.heard == []
-
-    theirs = Sample(
-        key=KEY, reporter=REPORTER, span_s=1.0, concurrency=3.0, requests=2, held=0,
-        in_flight=3, epoch=9, version=77,
-    )  # fmt: skip
-    scene.loads.relayed(theirs)
-    scene.loads.relayed(replace(theirs, key=RevisionKey("prod", "unknown")))
-    scene.loads.relayed(replace(theirs, reporter="activator-1"))
-
-    assert scene.heard == [replace(theirs, version=4)]
-    assert scene.relayed == []
-
-
-def test_a_leader_takes_no_relay():
-    scene = Scene().leads()
-    scene.loads.watch(KEY, subject())
-    scene.loads.tell()
-
-    scene.loads.relayed(scene.heard[0])
-
-    assert len(scene.heard) == 1
-
-
 def test_a_second_with_a_missing_page_is_not_told():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a"), pod("b")))
     scene.loads.read(KEY, "a", IDLE)
 
@@ -131,7 +95,7 @@ def test_a_second_with_a_missing_page_is_not_told():
 
 
 def test_a_load_that_stays_missing_is_said_with_its_reason_and_the_way_out():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a")))
     scene.loads.failed(KEY, "a", "port 8080, /metrics: status 404, must be 200")
     scene.loads.tell()
@@ -151,7 +115,7 @@ def test_a_load_that_stays_missing_is_said_with_its_reason_and_the_way_out():
 
 
 def test_an_engine_that_counts_only_what_ended_is_kept_and_said_why():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a")))
     scene.loads.read(KEY, "a", COUNTED)
     scene.loads.tell()
@@ -165,7 +129,7 @@ def test_an_engine_that_counts_only_what_ended_is_kept_and_said_why():
 
 
 def test_waiting_for_a_window_to_pass_is_no_event():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a"), timeout_s=60.0))
     scene.loads.read(KEY, "a", COUNTED)
     scene.loads.tell()
@@ -175,7 +139,7 @@ def test_waiting_for_a_window_to_pass_is_no_event():
 
 
 def test_a_revision_that_only_activators_reach_is_scraped_by_nobody():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a"), direct=False))
 
     scene.loads.tell()
@@ -186,7 +150,7 @@ def test_a_revision_that_only_activators_reach_is_scraped_by_nobody():
 
 
 def test_one_that_sleeps_costs_no_sample():
-    scene = Scene().leads()
+    scene = Scene()
     scene.views[KEY] = replace(awake(), addresses=())
     scene.loads.watch(KEY, subject())
 
@@ -196,7 +160,7 @@ def test_one_that_sleeps_costs_no_sample():
 
 
 def test_one_whose_replicas_still_start_has_no_load_of_its_own():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject())
 
     scene.loads.tell()
@@ -205,7 +169,7 @@ def test_one_whose_replicas_still_start_has_no_load_of_its_own():
 
 
 def test_what_came_through_activators_is_taken_off():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a")))
     theirs = Sample(
         key=KEY, reporter="activator-1", span_s=1.0, concurrency=2.0, requests=2, held=0,
@@ -221,7 +185,7 @@ def test_what_came_through_activators_is_taken_off():
 
 
 def test_a_fleet_that_does_not_know_a_revision_yet_stops_no_other():
-    scene = Scene().leads()
+    scene = Scene()
     other = RevisionKey("prod", "new")
     scene.loads.watch(other, subject(pod("x")))
     scene.loads.watch(KEY, subject(pod("a")))
@@ -233,7 +197,7 @@ def test_a_fleet_that_does_not_know_a_revision_yet_stops_no_other():
 
 
 def test_of_what_is_forgotten_nothing_is_told_or_asked():
-    scene = Scene().leads()
+    scene = Scene()
     scene.loads.watch(KEY, subject(pod("a")))
     scene.loads.forget(KEY)
 
@@ -244,20 +208,6 @@ def test_of_what_is_forgotten_nothing_is_told_or_asked():
     assert scene.heard == []
     assert scene.loads._scraper._looks == {}
     assert (scene.loads.keeps(KEY), scene.loads.finding(KEY)) == ("", None)
-
-
-def test_who_takes_the_lead_reads_every_page_before_it_tells():
-    scene = Scene().leads()
-    scene.loads.watch(KEY, subject(pod("a")))
-    scene.loads.read(KEY, "a", IDLE)
-    scene.loads.lead(leading=False)
-    assert scene.loads._scraper._looks == {}
-
-    scene.loads.lead(leading=True)
-    scene.loads.tell()
-
-    assert scene.heard == []
-    assert set(scene.loads._scraper._looks[KEY]) == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -278,12 +228,9 @@ def test_a_pod_finishes_what_it_has_if_it_waits_and_has_the_time(
 def test_the_pages_of_real_pods_are_told_second_by_second():
     async def scene() -> None:
         told: asyncio.Queue[Sample] = asyncio.Queue()
-        loads = Loads(
-            hear=told.put_nowait, relay=lambda sample: None, view=lambda key: awake()
-        )
+        loads = Loads(hear=told.put_nowait, view=lambda key: awake())
         async with asyncio.timeout(20), server(saying(answer(PAGE))) as port:
             task = asyncio.get_running_loop().create_task(loads.run())
-            loads.lead(leading=True)
             loads.watch(KEY, subject(pod("a", port=port)))
             first, second = await told.get(), await told.get()
             task.cancel()

@@ -77,6 +77,7 @@ class Town:
         self.refused = 0
         """Counts that the API server will refuse."""
         self.there = True
+        self.keeps = ""
         self.remarked: list[StartFailure] = []
         self.gpus = None
         """How many a cluster has; each pod wants one."""
@@ -88,6 +89,7 @@ class Town:
             scales=self,
             publish=self.publish,
             remark=lambda managed, failure: self.remarked.append(failure),
+            keeps=lambda key: self.keeps,
             allotment=Allotment(),
         )
         self.backend = KubernetesBackend(self, hands, clock=lambda: self.now)
