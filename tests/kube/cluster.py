@@ -216,7 +216,7 @@ class Cluster:
     def _ready(self) -> bool:
         if not self._parts["api"].running:
             raise RuntimeError("the API server ended")
-        return self.admin.get("/readyz")["text"] == "ok"
+        return bool(self.admin.get("/readyz")["text"] == "ok")
 
     def stop_api(self, kill: bool = True) -> None:
         """End the API server, as a crash does or politely; what it knew is in etcd."""

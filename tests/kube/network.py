@@ -70,7 +70,7 @@ def entered(namespace: int) -> Iterator[None]:
         os.close(before)
 
 
-def _ip(*lines: str) -> None:
+def ip(*lines: str) -> None:
     """Do each line of *lines* with iproute2, in this thread's namespace."""
     done = subprocess.run(
         ["ip", "-batch", "-"],
@@ -99,12 +99,12 @@ class Host:
     def cut(self, *addresses: str) -> None:
         """Drop everything that this host would send to *addresses*, answers too."""
         with self.inside():
-            _ip(*(f"route add blackhole {address}" for address in addresses))
+            ip(*(f"route add blackhole {address}" for address in addresses))
 
     def mend(self, *addresses: str) -> None:
         """Undo :meth:`cut`."""
         with self.inside():
-            _ip(*(f"route del blackhole {address}" for address in addresses))
+            ip(*(f"route del blackhole {address}" for address in addresses))
 
     def close(self) -> None:
         """Let go of the namespace, which ends once no process is left in it."""
@@ -123,7 +123,7 @@ class Network:
         self._last = 255  # The first /24 is left to the outer namespace itself.
         self.namespace = _make()
         with self.inside():
-            _ip(
+            ip(
                 "link set lo up",
                 "link add pods type bridge",
                 "link set pods up",
@@ -148,13 +148,13 @@ class Network:
         port = f"pod{number}"
         try:
             with self.inside():
-                _ip(
+                ip(
                     f"link add {port} type veth peer name eth0"
                     f" netns /proc/{os.getpid()}/fd/{namespace}",
                     f"link set {port} master pods up",
                 )
             with entered(namespace):
-                _ip(
+                ip(
                     "link set lo up",
                     f"addr add {ipv4}/{PODS.prefixlen} dev eth0",
                     f"addr add {ipv6}/{PODS6.prefixlen} dev eth0 nodad",
