@@ -318,7 +318,8 @@ class KubernetesBackend:
     def _stand(self, tended: Tended, seen: Seen, awaits: str, now: float) -> None:
         hands, key = self._hands, tended.managed.key
         ready = self._loop.status(key).ready
-        standins = hands.cluster.standins(key) if tended.entrances else ()
+        entrances = tended.entrances
+        standins = hands.cluster.standins(key, entrances) if entrances else ()
         stance, wanted = tended.stand(seen, standins, ready, now)
         keeps = stance.keeps or tended.managed.floor_why
         if not keeps and tended.desired <= 1 and (keeps := hands.keeps(key)):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from autoscaler.backends.kubernetes.facts import Pod
 from autoscaler.backends.kubernetes.slices import Standin
-from autoscaler.core.domain import RevisionKey
+from autoscaler.core.domain import Entrance, RevisionKey
 from autoscaler.core.frames import Opened
 
 _log = logging.getLogger(__name__)
@@ -84,8 +84,11 @@ class Crew:
 
     # What is asked.
 
-    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
-        """Return those that listen on all entrances of *key*, and stay."""
+    def standins(
+        self, key: RevisionKey, entrances: tuple[Entrance, ...]
+    ) -> tuple[Standin, ...]:
+        """Return those that listen on all *entrances* of *key*, and stay."""
+        ports = tuple(sorted(each.port for each in entrances))
         found = []
         for each in self._links.activators():
             pod = self._pods.get(each.name)
@@ -98,7 +101,9 @@ class Crew:
                 )  # fmt: skip
                 continue
             opened = self._links.opened(each.name, key)
-            if opened is not None and not opened.refused:
+            if opened is None or opened.refused:
+                continue
+            if tuple(sorted(opened.ports)) == ports:
                 found.append(Standin(name=each.name, ips=pod.ips))
         return tuple(found)
 

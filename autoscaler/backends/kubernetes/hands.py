@@ -14,6 +14,7 @@ from autoscaler.backends.kubernetes.tended import Seen
 from autoscaler.core.commands import Order, Status
 from autoscaler.core.domain import (
     Budget,
+    Entrance,
     Replica,
     RevisionKey,
     RevisionSpec,
@@ -60,8 +61,10 @@ class Cluster(Protocol):
     def seen(self, managed: Managed) -> Seen | None:
         """Return what there is of a revision; None: no Deployment or no Service."""
 
-    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
-        """Return the activators that listen on all entrances of *key* and stay."""
+    def standins(
+        self, key: RevisionKey, entrances: tuple[Entrance, ...]
+    ) -> tuple[Standin, ...]:
+        """Return the activators that listen on all *entrances* of *key* and stay."""
 
 
 class Scales(Protocol):
@@ -89,6 +92,6 @@ class Hands:
     remark: Callable[[Managed, StartFailure], None]
     """Say that a start failed, to whoever looks at the cluster."""
     keeps: Callable[[RevisionKey], str]
-    """Why a revision must not go to zero by what is known of its load; empty: it may."""
+    """Why a revision must not go to zero by its load; empty: it may."""
     allotment: Allotment = field(default_factory=Allotment)
     capacity: Capacity = field(default_factory=Capacity)

@@ -25,7 +25,7 @@ from autoscaler.backends.kubernetes.space import Settings, Space
 from autoscaler.backends.kubernetes.store import Fact, Kind, Store
 from autoscaler.backends.kubernetes.tended import Seen
 from autoscaler.clock import Clock, monotonic
-from autoscaler.core.domain import RevisionKey, Route
+from autoscaler.core.domain import Entrance, RevisionKey, Route
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Overseer:
         *,
         say: Callable[[Finding], None],
         route: Callable[[tuple[Route, ...]], None],
-        standins: Callable[[RevisionKey], tuple[Standin, ...]],
+        standins: Callable[[RevisionKey, tuple[Entrance, ...]], tuple[Standin, ...]],
         learned: Callable[[RevisionKey], float],
         clock: Clock = monotonic,
     ) -> None:
@@ -115,9 +115,11 @@ class Overseer:
             events=self._store.events(namespace, pods),
         )
 
-    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
+    def standins(
+        self, key: RevisionKey, entrances: tuple[Entrance, ...]
+    ) -> tuple[Standin, ...]:
         """Return the activators that can stand in for *key*."""
-        return self._standins(key)
+        return self._standins(key, entrances)
 
     # What happens.
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 
 from autoscaler.backends.kubernetes.crew import Crew
 from autoscaler.backends.kubernetes.facts import Meta, Pod
-from autoscaler.core.domain import RevisionKey
+from autoscaler.core.domain import Entrance, RevisionKey
 from autoscaler.core.frames import Opened
 
 KEY = RevisionKey("production", "iris-predictor")
+ENTRANCES = (Entrance(port=20000, name="http"),)
 
 
 @dataclass
@@ -22,13 +23,16 @@ class Link:
 class Links:
     there: list[Link] = field(default_factory=list)
     refused: str = ""
+    ports: tuple[int, ...] = (20000,)
     said: list[tuple[str, str]] = field(default_factory=list)
 
     def activators(self):
         return tuple(self.there)
 
     def opened(self, name, key):
-        return Opened(key=key, reporter=name, version=1, refused=self.refused)
+        return Opened(
+            key=key, reporter=name, version=1, ports=self.ports, refused=self.refused
+        )
 
     def expect(self, name):
         self.said.append(("expect", name))
@@ -53,17 +57,20 @@ def crew(*links: Link) -> tuple[Crew, Links]:
 
 
 def names(of: Crew) -> list[str]:
-    return [each.name for each in of.standins(KEY)]
+    return [each.name for each in of.standins(KEY, ENTRANCES)]
 
 
 def test_who_listens_and_comes_from_its_own_pod_can_stand_in():
     there, links = crew(Link("a"))
     assert names(there) == ["a"]
-    assert there.standins(KEY)[0].ips == ("10.0.0.1", "fd00::1")
+    assert there.standins(KEY, ENTRANCES)[0].ips == ("10.0.0.1", "fd00::1")
 
     links.refused = "port 8080 is in use"
     assert names(there) == []
     assert there.refusal(KEY) == "a: port 8080 is in use"
+
+    links.refused, links.ports = "", (20001,)
+    assert names(there) == []
 
 
 def test_a_name_without_its_pod_or_its_address_is_nobody():

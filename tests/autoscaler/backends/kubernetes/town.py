@@ -168,7 +168,7 @@ class Town:
             slices=(self.theirs(), *self.ours),
         )
 
-    def standins(self, key: RevisionKey) -> tuple[Standin, ...]:
+    def standins(self, key: RevisionKey, entrances) -> tuple[Standin, ...]:
         return tuple(Standin(name=each, ips=("10.0.0.9",)) for each in self.activators)
 
     def want(self, key, replicas, *, expected_version, costs):
