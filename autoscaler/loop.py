@@ -125,11 +125,14 @@ class Loop:
         """Tell *listener* of all that happens, in order."""
         self._listeners.append(listener)
 
-    def join(self, reporter: str, link: Callable[[Downlink], None]) -> None:
-        """Let an activator in: it gets every view now and each change after."""
-        self._links[reporter] = link
-        for key in self.keys():
-            link(self._fleet.view(key))
+    def join(
+        self, reporter: str, link: Callable[[Downlink], None] | None = None
+    ) -> None:
+        """Let an activator in: *link* gets every view now and each change after."""
+        if link is not None:
+            self._links[reporter] = link
+            for view in self.views():
+                link(view)
         self._do(None, lambda now: self._fleet.joined(reporter, now))
 
     def leave(self, reporter: str) -> None:
@@ -218,6 +221,10 @@ class Loop:
     def keys(self) -> tuple[RevisionKey, ...]:
         """Return all revisions, in order."""
         return tuple(sorted(self._fleet.keys()))
+
+    def views(self) -> tuple[View, ...]:
+        """Return all revisions as activators must see them."""
+        return tuple(self._fleet.view(key) for key in self.keys())
 
     def status(self, key: RevisionKey) -> Status:
         """Return one revision as `status` shows it; KeyError: there is none."""

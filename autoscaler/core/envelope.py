@@ -21,8 +21,8 @@ USUAL = 1 << 18
 """A frame that has so many is full."""
 
 _HEAD = '{"v":%d,"messages":['
-_ROOM = 64
-"""For head, end and seal."""
+ROOM = 64
+"""Characters of a frame that are not messages: head, end and seal."""
 
 _dump = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=True, check_circular=False, allow_nan=False
@@ -43,7 +43,7 @@ class Opened:
 def written(message: object) -> str:
     """Return one message as it stands in a frame; WireError: it is too large."""
     text = _dump(encode(message))
-    if len(text) > LARGEST - _ROOM:
+    if len(text) > LARGEST - ROOM:
         kind = type(message).__name__
         rule = f"a frame has at most {LARGEST}"
         raise WireError(f"a {kind} has {len(text)} characters, {rule}")

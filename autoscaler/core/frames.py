@@ -91,12 +91,14 @@ class Out:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An activator listens at all entrances of a view, or says why it cannot."""
+    """Where an activator listens for a revision, or why it does not."""
 
     key: RevisionKey
     reporter: str
     version: int
     """Of the view, as the activator was told it."""
+    ports: tuple[int, ...] = ()
+    """Those of all its entrances; each is listened on."""
     refused: str = ""
 
 

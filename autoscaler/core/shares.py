@@ -187,6 +187,10 @@ class Shares:
             if revision.view.addresses:  # One that sleeps costs nothing.
                 self._tell(revision, self._share(revision))
 
+    def all_of(self, activator: str) -> list[View]:
+        """Return the newest view of each revision for *activator*."""
+        return [self._grant(activator, each).view for each in self._revisions.values()]
+
     def personal(self, activator: str, key: RevisionKey) -> View:
         """Return the newest view of *key* for *activator*; KeyError if none."""
         return self._grant(activator, self._revisions[key]).view

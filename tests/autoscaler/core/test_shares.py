@@ -1,16 +1,15 @@
 import math
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.domain import GateSpec, Probe, RevisionKey
-from autoscaler.core.messages import Address, ReplicaLoad, Sample, View
+from autoscaler.core.domain import GateSpec, Probe
+from autoscaler.core.messages import Address, Sample, View
 from autoscaler.core.shares import SPAN, TERM, Shares
-
-KEY = RevisionKey("ns", "iris")
+from tests.fakes.sharing import KEY, Obeying, sample
 
 
 def view(version: int, **limits: int) -> View:
@@ -23,24 +22,6 @@ def view(version: int, **limits: int) -> View:
         addresses=tuple(
             Address(replica=name, host="127.0.0.1", port=1, slots=limit)
             for name, limit in limits.items()
-        ),
-    )
-
-
-def sample(name: str, version: int, held: int = 0, **in_flight: int) -> Sample:
-    return Sample(
-        key=KEY,
-        reporter=name,
-        span_s=1.0,
-        concurrency=0.0,
-        requests=0,
-        held=held,
-        in_flight=sum(in_flight.values()),
-        epoch=1,
-        version=version,
-        replicas=tuple(
-            ReplicaLoad(replica=replica, in_flight=count, idle_s=0.0)
-            for replica, count in in_flight.items()
         ),
     )
 
@@ -321,48 +302,6 @@ def test_a_version_that_was_never_told_acknowledges_nothing_and_is_caught_up_wit
     assert kept(shares, "a") == {"r1": True}
 
 
-@dataclass
-class Activator:
-    """An activator that obeys its newest view, and no more than that."""
-
-    name: str
-    version: int = 0
-    slots: dict[str, int] = field(default_factory=dict)
-    running: dict[str, int] = field(default_factory=dict)
-    held: int = 0
-
-    def apply(self, view: View) -> None:
-        if view.version >= self.version:
-            self.version = view.version
-            self.slots = {
-                each.replica: min(each.slots, self.slots.get(each.replica, 0))
-                if each.kept
-                else each.slots
-                for each in view.addresses
-            }
-
-    def dispatch(self) -> None:
-        for replica, limit in self.slots.items():
-            while self.held and self.running.get(replica, 0) < limit:
-                self.running[replica] = self.running.get(replica, 0) + 1
-                self.held -= 1
-
-    def finish(self, replica: str) -> None:
-        if self.running.get(replica, 0):
-            self.running[replica] -= 1
-
-    def report(self) -> Sample:
-        names = self.slots | self.running
-        said = sample(
-            self.name,
-            self.version,
-            self.held,
-            **{name: self.running.get(name, 0) for name in names},
-        )
-        loads = (replace(e, slots=self.slots.get(e.replica)) for e in said.replicas)
-        return replace(said, replicas=tuple(loads))
-
-
 class World:
     """Activators and all who ever led them, over links that lose, repeat and delay.
 
@@ -374,13 +313,13 @@ class World:
         self.limits = {"r1": first, "r2": second}
         self.now, self.version, self.there = 0.0, 1, True
         self.leaders = [Shares(rest_s=5.0, now=0.0)]
-        self.activators = {name: Activator(name) for name in ("a", "b", "c")}
+        self.activators = {name: Obeying(name) for name in ("a", "b", "c")}
         for name in self.activators:
             self.leaders[0].joined(name, 0.0)
         self.leaders[0].update(view(1, **self.limits), 0.0)
         self.down: list[tuple[str, View]] = []
         self.up: list[Sample] = []
-        self.ghosts: list[tuple[float, Activator]] = []
+        self.ghosts: list[tuple[float, Obeying]] = []
 
     def step(self, what: str, name: str, number: int) -> None:
         now = self.now = self.now + 0.3
@@ -410,7 +349,7 @@ class World:
             case "die":
                 # What it has at the replicas lives on, until its rest ends.
                 self.ghosts.append((now + 5.0, activator))
-                fresh = self.activators[name] = Activator(f"{activator.name}+")
+                fresh = self.activators[name] = Obeying(f"{activator.name}+")
                 for shares in self.leaders:
                     shares.left(activator.name, now)
                 self.leaders[-1].joined(fresh.name, now)
@@ -496,7 +435,7 @@ def test_every_slot_that_is_wanted_is_granted_once_all_is_told(
 ):
     shares = Shares(rest_s=5.0, now=0.0)
     activators = [
-        Activator(name, held=held) for name, held in zip("abc", wants, strict=True)
+        Obeying(name, held=held) for name, held in zip("abc", wants, strict=True)
     ]
     for each in activators:
         shares.joined(each.name, 0.0)
