@@ -49,6 +49,7 @@ CONTROLLERS = (
     "root-ca-certificate-publisher-controller",
     "disruption-controller",
 )
+PREFIX = "fromzero-kube-"
 PATIENCE_S = 60.0
 Answer = TypeVar("Answer")
 
@@ -61,6 +62,14 @@ def unable() -> str:
         if shutil.which(tool) is None:
             return f"{tool} is missing"
     return refused()
+
+
+def sweep() -> None:
+    """Remove the folders of runs that were killed before they could."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def eventually(
@@ -86,7 +95,8 @@ class Cluster:
     """Where the API server is for everybody inside: its Service's own address."""
 
     def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="fromzero-kube-"))
+        sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.folder.chmod(0o755)
         self.ca, self._key = certificate(self.folder)
         self.network = Network(f"{API}/32")

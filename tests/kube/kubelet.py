@@ -22,7 +22,7 @@ from tests.kube.cluster import Cluster
 from tests.kube.configs import API
 from tests.kube.images import Image
 from tests.kube.network import PODS, Host, ip
-from tests.kube.node import Node, Object, Pace, now
+from tests.kube.node import UNHEARD, Node, Object, Pace, now
 from tests.kube.pod import Pod
 from tests.kube.sandbox import Sandbox
 from tests.kube.talk import Mirror, Talk, key
@@ -59,7 +59,9 @@ class Kubelet:
         self.address = str(PODS[next(NUMBERS)])
         self._pods: dict[tuple[str, str], Pod] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._thread = threading.Thread(target=self._main, name=f"kubelet {name}")
+        self._thread = threading.Thread(
+            target=self._main, name=f"kubelet {name}", daemon=True
+        )
         self._begun: Future[None] = Future()
         self._failed: BaseException | None = None
 
@@ -221,12 +223,13 @@ class Kubelet:
         await talk.patch(f"{NODES}/{self.name}/status", {"status": status})
 
     async def _leave(self, talk: Talk) -> None:
-        """Take the node and its pods away; what will not go is the cluster's to end."""
-        async with asyncio.timeout(PATIENCE_S):
+        """Take the node and its pods away; in an outage, only what runs of them."""
+        options = {"gracePeriodSeconds": "0"}
+        with suppress(Refused, *UNHEARD):
             await talk.delete(f"{NODES}/{self.name}")
-            for (namespace, name), pod in list(self._pods.items()):
+            for namespace, name in list(self._pods):
                 path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-                options = {"gracePeriodSeconds": "0"}
                 with suppress(Refused):
                     await talk.call("DELETE", path, None, **options)
-                pod.vanished()
+        for pod in self._pods.values():
+            pod.vanished()

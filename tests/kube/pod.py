@@ -199,13 +199,10 @@ class Pod:
             try:
                 await self._node.talk.patch(f"{self._path}/status", body)
                 sent = status
-            except Refused as error:
-                if error.status in (404, 409):
-                    continue
-                raise
-            except UNHEARD:
-                self._dirty.set()
-                await asyncio.sleep(AGAIN_S)
+            except (*UNHEARD, Refused) as error:
+                if not gone(error):
+                    self._dirty.set()
+                    await asyncio.sleep(AGAIN_S)
 
     async def _remove(self) -> None:
         """Report the end, and take the object away."""
@@ -216,12 +213,19 @@ class Pod:
                 await self._node.talk.patch(f"{self._path}/status", last)
                 await self._node.talk.call("DELETE", self._path, options)
                 return
-            except Refused as error:
-                if error.status in (404, 409):
+            except (*UNHEARD, Refused) as error:
+                if gone(error):
                     return
-                raise
-            except UNHEARD:
                 await asyncio.sleep(AGAIN_S)
+
+
+def gone(error: BaseException) -> bool:
+    """Say whether there is no such pod, or another; raise what asking again won't mend."""
+    if not isinstance(error, Refused) or error.status >= 500 or error.status == 429:
+        return False
+    if error.status in (404, 409):
+        return True
+    raise error
 
 
 def told(states: list[State]) -> list[Object]:

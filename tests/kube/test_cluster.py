@@ -171,10 +171,22 @@ def test_what_was_there_is_there_after_an_outage():
 
 def test_nothing_outlives_a_run_that_is_killed():
     program = """
-        import subprocess, sys, time
-        from tests.kube.cluster import Cluster
-        with Cluster() as cluster:
-            print(*(part._child.pid for part in cluster._parts.values()), flush=True)
+        import sys, time
+        from tests.kube.cluster import Cluster, eventually
+        from tests.kube.images import Image
+        from tests.kube.kubelet import Kubelet
+        images = {"sleeper": Image(entry=("sleep", "1000"))}
+        with Cluster() as cluster, Kubelet(cluster, "node", images=images):
+            pods = f"/api/v1/namespaces/{cluster.namespace()}/pods"
+            spec = {"containers": [{"name": "c", "image": "sleeper"}]}
+            meta = {"name": "pod"}
+            cluster.admin.create(
+                pods, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+            )
+            files = cluster.folder / "nodes"
+            (told,) = eventually("a pod", lambda: list(files.rglob("c.json.pid")))
+            parts = (part._child.pid for part in cluster._parts.values())
+            print(eventually("its id", told.read_text), *parts, flush=True)
             time.sleep(60)
     """
     with subprocess.Popen(
@@ -184,9 +196,11 @@ def test_nothing_outlives_a_run_that_is_killed():
     ) as run:
         assert run.stdout
         ids = [int(word) for word in run.stdout.readline().split()]
+        before = [each for each in ids if ended(each)]
         run.send_signal(signal.SIGKILL)
 
-    assert len(ids) == 4
+    assert len(ids) == 5
+    assert before == []
     for each in ids:
         eventually("its end", partial(ended, each))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.kube.cluster import eventually
+from tests.kube.cluster import Cluster, eventually
 from tests.kube.images import Image, fromzero, script
 from tests.kube.kubelet import Kubelet
 from tests.kube.node import Pace
@@ -624,3 +624,26 @@ def test_a_node_that_leaves_leaves_nothing(desk, cluster, images):
     assert desk.gone("left")
     nodes = cluster.admin.get("/api/v1/nodes")["items"]
     assert "leaving" not in [each["metadata"]["name"] for each in nodes]
+
+
+def test_an_outage_of_the_api_server_disturbs_no_pod(images):
+    with (
+        Cluster() as cluster,
+        cluster.inside(),
+        Kubelet(cluster, "node", images=images, pace=QUICK) as kubelet,
+    ):
+        desk = Desk(cluster, cluster.namespace())
+        desk.create(pod("stays"))
+        found = desk.ready("stays")
+
+        cluster.stop_api()
+        during = ask(found, "/")
+        kubelet.kill(desk.space, "stays")
+        eventually("the new process", lambda: ask(found, "/"))
+        cluster.start_api()
+        after = desk.until("stays", restarted)
+        desk.create(pod("comes"))
+        desk.ready("comes")
+
+    assert during == "fine"
+    assert after["metadata"]["uid"] == found["metadata"]["uid"]
