@@ -368,13 +368,13 @@ async def run_model(options: argparse.Namespace) -> None:
     listener = await asyncio.start_server(
         server.serve, options.host or None, options.http_port
     )
-    numbers = sorted({each.getsockname()[1] for each in listener.sockets})
-    print(f"listening on {numbers[0]}", flush=True)
     listeners = [listener]
     if options.metrics_port:
         other = Server(model.scraped)
         given = options.host or None, options.metrics_port
         listeners.append(await asyncio.start_server(other.serve, *given))
+    numbers = sorted({each.getsockname()[1] for each in listener.sockets})
+    print(f"listening on {numbers[0]}", flush=True)
     if not options.late:
         loop.call_later(options.start_s, setattr, model, "ready", True)
     if options.crash_after_s is not None:

@@ -32,16 +32,29 @@ def fetch(uri: str, folder: Path) -> None:
     (folder / "model.json").write_text(json.dumps({"uri": uri}))
 
 
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes one way, and its end."""
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def splice(one: Ends, other: Ends) -> None:
+    """Pass on all that comes, both ways, and each way's end, until both have ended."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:
+            for _, each in (one, other):
+                each.transport.abort()
+
     try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pump(one[0], other[1]))
+            group.create_task(pump(other[0], one[1]))
     finally:
-        writer.close()
+        for _, each in (one, other):
+            each.close()
 
 
 async def run_agent(port: int, component: int, host: str = "") -> None:
@@ -55,9 +68,7 @@ async def run_agent(port: int, component: int, host: str = "") -> None:
         except OSError:
             writer.close()
             return
-        async with asyncio.TaskGroup() as group:
-            group.create_task(pump(reader, there[1]))
-            group.create_task(pump(there[0], writer))
+        await splice((reader, writer), there)
 
     listener = await asyncio.start_server(serve, host or None, port)
     print(f"listening on {listener.sockets[0].getsockname()[1]}", flush=True)
