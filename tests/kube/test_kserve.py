@@ -502,6 +502,19 @@ def test_the_mode_has_its_old_name_where_kserve_is_old(play):
     play(scene, mode="RawDeployment")
 
 
+@pytest.mark.slow
+def test_a_headless_service_is_called_at_the_containers_own_port(play):
+    async def scene(on):
+        await on.begin(isvc(on.space))
+
+        service = await on.get("services", N)
+        assert service["spec"]["clusterIP"] == "None"
+        live = await on.get("inferenceservices", "clf")
+        assert live["status"]["address"]["url"].endswith(".svc.cluster.local:8080")
+
+    play(scene, headless=True)
+
+
 def made(document: dict) -> dict:
     """Return *document* as the API server would: with a uid."""
     return document | {"metadata": document["metadata"] | {"uid": "1"}}
