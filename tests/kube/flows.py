@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ipaddress
+import select
 import selectors
 import socket
 import struct
@@ -108,9 +109,15 @@ def tap(kind: int) -> socket.socket:
     """Return a socket that hears every frame of this namespace that passes."""
     code = ctypes.create_string_buffer(program(kind))
     count = (len(code) - 1) // 8
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_FRAMES))
     filtering = struct.pack("HP", count, ctypes.addressof(code))
     made.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filtering)
-    # Only now, so that no frame comes in unfiltered; no name is every interface.
-    made.bind(("", ALL_FRAMES))
+    # What came before the filter has not passed it.
+    while selectable(made):
+        made.recv(1)
     return made
+
+
+def selectable(tapped: socket.socket) -> bool:
+    """Say whether a frame is there to be read."""
+    return bool(select.select([tapped], [], [], 0)[0])
