@@ -125,6 +125,96 @@ def up(  # one argument for each option: that is how typer has it
 
 
 @app.command()
+def activator(
+    autoscaler: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where all autoscalers are found."),
+    ] = None,
+    secret: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What both ends of a link know."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Its own [POD_NAME, else the host's]."),
+    ] = None,
+    port: Port = None,
+    admin_port: AdminPort = None,
+    config: Config = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How log lines are written.")
+    ] = LogFormat.TEXT,
+) -> None:
+    """In a cluster: hold and forward requests, as the autoscalers say."""
+    from fromzero.flags import Flags, dumps
+    from fromzero.lean import become
+
+    settings = {
+        "autoscaler": autoscaler,
+        "secret": secret,
+        "name": name,
+        "port": port,
+        "admin_port": admin_port,
+    }
+    said = Flags(
+        command="activator",
+        settings={k: None if v is None else str(v) for k, v in settings.items()},
+        config=config,
+        log_format=log_format,
+    )
+    become(dumps(said))
+
+
+@app.command()
+def autoscaler(
+    secret: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What both ends of a link know."),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Manage it alone [all that are labelled]."),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="From outside; else as a pod of a cluster."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Its own [POD_NAME, else the host's]."),
+    ] = None,
+    link_port: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Port for activators [9091]; 0: any."),
+    ] = None,
+    admin_port: AdminPort = None,
+    config: Config = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How log lines are written.")
+    ] = LogFormat.TEXT,
+) -> None:
+    """In a cluster: decide how many replicas there are, beside KServe."""
+    from fromzero.flags import Flags, dumps
+    from fromzero.lean import become
+
+    settings = {
+        "secret": secret,
+        "namespace": namespace,
+        "kubeconfig": kubeconfig,
+        "name": name,
+        "link_port": link_port,
+        "admin_port": admin_port,
+    }
+    said = Flags(
+        command="autoscaler",
+        settings={k: None if v is None else str(v) for k, v in settings.items()},
+        config=config,
+        log_format=log_format,
+    )
+    become(dumps(said))
+
+
+@app.command()
 def check(
     paths: Paths,
     memory: Memory = None,

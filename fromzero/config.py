@@ -58,6 +58,19 @@ class Settings:
     drain_s: float = 30.0
     seed: int | None = None
     """Makes canary and balancing draw the same each time; None: different."""
+    autoscaler: str = ""
+    """host:port at which all autoscalers of a cluster are found."""
+    secret: Path | None = None
+    """File with what both ends of a link know."""
+    name: str = ""
+    """A process's own, as no other's."""
+    link_port: int = 9091
+    namespace: str = ""
+    """The one namespace to manage; empty: all that are labelled."""
+    kubeconfig: Path | None = None
+    """None: as a pod of the cluster."""
+    leave_limit_s: float = 30.0
+    linger_s: float = 15.0
     spec: SpecDefaults = field(default_factory=SpecDefaults)
     """What holds where a document says nothing."""
 
@@ -104,11 +117,12 @@ def resolve(
     flags: Mapping[str, object],
     environ: Mapping[str, str],
     config: Path | None,
-    machine: Hardware | None = None,
+    defaults: Settings | None = None,
 ) -> Settings:
     """Return the settings; raise BadInput with every wrong one.
 
     *flags* are by name (`port`, `admin_port`, …), None where one was not given.
+    *defaults* are this machine's where they are not given.
     """
     problems: list[Problem] = []
     if config is None and environ.get(CONFIG):
@@ -121,7 +135,7 @@ def resolve(
     values = _values(said, problems)
     if problems:
         raise BadInput(problems)
-    settings = _machine_defaults(environ, machine or this_machine())
+    settings = defaults or of_machine(environ, this_machine())
     chosen = {SETTINGS[k].field: v for k, v in values.items() if k in SETTINGS}
     # Each was read by the reader of its own field.
     settings = replace(settings, **cast("dict[str, Any]", chosen))
@@ -225,7 +239,8 @@ def _values(said: Mapping[str, _Said], problems: list[Problem]) -> dict[str, obj
     return values
 
 
-def _machine_defaults(environ: Mapping[str, str], machine: Hardware) -> Settings:
+def of_machine(environ: Mapping[str, str], machine: Hardware) -> Settings:
+    """Return what holds on *machine* where nobody says otherwise."""
     home = Path(environ.get("HOME") or Path.home())
     state = environ.get("XDG_STATE_HOME")
     cache = environ.get("XDG_CACHE_HOME")

@@ -39,8 +39,8 @@ class Doors:
 def opened(settings: Settings) -> Iterator[Doors]:
     """Open both ports; raise BadInput if one cannot be, naming what to do."""
     with (
-        _listening("port", settings.host, settings.port) as data,
-        _listening("admin-port", settings.admin_host, settings.admin_port) as admin,
+        listening("port", settings.host, settings.port) as data,
+        listening("admin-port", settings.admin_host, settings.admin_port) as admin,
     ):
         yield Doors(data=data, admin=admin)
 
@@ -51,7 +51,8 @@ def from_here(host: str) -> str:
     return _ANYWHERE.get(host, host)
 
 
-def _listening(name: str, host: str, port: int) -> socket.socket:
+def listening(name: str, host: str, port: int) -> socket.socket:
+    """Open one port; *name* is the setting's that says it."""
     try:
         return listen(host, port, _BACKLOG)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the command line said to `up`, and how it is handed on to a process."""
+"""What the command line said to a program, and how that is handed on to its process."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ class Records:
 class Flags:
     """What the command line said; None: nothing."""
 
-    paths: tuple[Path, ...]
     settings: Mapping[str, str | None]
     """By the names of docs/settings.md."""
+    command: str = "up"
+    """Which program."""
+    paths: tuple[Path, ...] = ()
     config: Path | None = None
     records: Records = field(default_factory=Records)
     log_format: LogFormat = LogFormat.TEXT
@@ -37,6 +39,7 @@ def dumps(flags: Flags) -> str:
     records = flags.records
     return json.dumps(
         {
+            "command": flags.command,
             "paths": [str(each) for each in flags.paths],
             "settings": dict(flags.settings),
             "config": _text(flags.config),
@@ -51,6 +54,7 @@ def loads(text: str) -> Flags:
     """Return the flags that `dumps` wrote."""
     tree = json.loads(text)
     return Flags(
+        command=tree["command"],
         paths=tuple(Path(each) for each in tree["paths"]),
         settings=tree["settings"],
         config=_path(tree["config"]),

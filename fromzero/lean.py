@@ -1,4 +1,4 @@
-"""`up` in a process that has not loaded what reads the command line.
+"""A program that serves, in a process without what reads the command line.
 
 Typer with its parts takes 17 MB and is needed for a moment; what waits for requests
 may take 40 in all. So the process that has read its arguments becomes this one: same
@@ -17,7 +17,7 @@ _FLAGS = "FROMZERO_FLAGS"
 
 
 def become(flags: str) -> NoReturn:
-    """Run `up` with *flags* (of `flags.dumps`) in this process, begun anew."""
+    """Run the program of *flags* (of `flags.dumps`) in this process, begun anew."""
     sys.stdout.flush()
     # -P: a yaml.py in the directory that fromzero is started in is not ours.
     command = [sys.executable, "-P", __file__, *sys.argv[1:]]
@@ -30,9 +30,15 @@ def main() -> None:
     from fromzero.flags import loads
 
     with ending():
-        from fromzero.up import run
-
-        run(loads(os.environ.pop(_FLAGS)))
+        flags = loads(os.environ.pop(_FLAGS))
+        # Neither loads what only the other needs.
+        if flags.command == "activator":
+            from fromzero.activator import run
+        elif flags.command == "autoscaler":
+            from fromzero.autoscaler import run
+        else:
+            from fromzero.up import run
+        run(flags)
 
 
 if __name__ == "__main__":

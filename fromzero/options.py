@@ -10,6 +10,8 @@ from pathlib import Path
 
 from autoscaler import quantity
 
+_ADDRESS = re.compile(r"([A-Za-z0-9_.-]+|\[[A-Fa-f0-9:.%]+\]):([0-9]{1,5})")
+_NAME = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9_.:%*-]+")
 _DOMAIN = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _GPU = re.compile(r"[A-Za-z0-9._-]+")
@@ -26,6 +28,8 @@ class Setting:
     """Return what a text means; None: it is wrong."""
     rule: str
     flag: str = ""
+    commands: tuple[str, ...] = ("up",)
+    """Those of the programs that serve that have the flag."""
     path: bool = False
     """In the file, a relative path begins at the file's directory."""
 
@@ -62,6 +66,11 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
     return lambda text: text.strip() if pattern.fullmatch(text.strip()) else None
 
 
+def _address(text: str) -> str | None:
+    found = _ADDRESS.fullmatch(text.strip())
+    return found[0] if found is not None and 1 <= int(found[2]) <= 65535 else None
+
+
 def _path(text: str) -> Path | None:
     return Path(os.path.expanduser(text)) if text.strip() else None
 
@@ -93,6 +102,7 @@ SETTINGS: Mapping[str, Setting] = {
             read=_port,
             rule="must be a whole number in [0, 65535]",
             flag="--port",
+            commands=("up", "activator"),
         ),
         Setting(
             name="host",
@@ -106,6 +116,7 @@ SETTINGS: Mapping[str, Setting] = {
             read=_port,
             rule="must be a whole number in [0, 65535]",
             flag="--admin-port",
+            commands=("up", "activator", "autoscaler"),
         ),
         Setting(
             name="admin-host",
@@ -179,5 +190,55 @@ SETTINGS: Mapping[str, Setting] = {
             read=_whole,
             rule="must be a whole number, 0 or more",
         ),
+        Setting(
+            name="autoscaler",
+            field="autoscaler",
+            read=_address,
+            rule="must be HOST:PORT",
+            flag="--autoscaler",
+            commands=("activator",),
+        ),
+        Setting(
+            name="secret",
+            field="secret",
+            read=_path,
+            rule="must be a file",
+            flag="--secret",
+            commands=("activator", "autoscaler"),
+        ),
+        Setting(
+            name="name",
+            field="name",
+            read=_matching(_NAME),
+            rule="must be a name as a pod's",
+            flag="--name",
+            commands=("activator", "autoscaler"),
+        ),
+        Setting(
+            name="link-port",
+            field="link_port",
+            read=_port,
+            rule="must be a whole number in [0, 65535]",
+            flag="--link-port",
+            commands=("autoscaler",),
+        ),
+        Setting(
+            name="namespace",
+            field="namespace",
+            read=_matching(_NAME),
+            rule="must be a namespace's name",
+            flag="--namespace",
+            commands=("autoscaler",),
+        ),
+        Setting(
+            name="kubeconfig",
+            field="kubeconfig",
+            read=_path,
+            rule="must be a file",
+            flag="--kubeconfig",
+            commands=("autoscaler",),
+        ),
+        Setting(name="leave-limit", field="leave_limit_s", read=_seconds, rule=_TIME),
+        Setting(name="linger", field="linger_s", read=_seconds, rule=_TIME),
     )
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -16,9 +15,8 @@ from fromzero.doors import Doors
 from fromzero.flags import Flags
 from fromzero.logs import LogFormat
 from fromzero.machine import Machine, recording
+from fromzero.signals import ending_by_signals
 from fromzero.source import Source
-
-_log = logging.getLogger(__name__)
 
 
 def run(flags: Flags) -> None:
@@ -44,21 +42,8 @@ def run(flags: Flags) -> None:
 
 async def _until_told(machine: Machine, opened: Doors, *, table: bool) -> None:
     """Run *machine* until SIGTERM or SIGINT; the second of them hurries."""
-    stop = asyncio.Event()
-    serving = asyncio.current_task()
-
-    def told() -> None:
-        if stop.is_set() and serving is not None:
-            _log.info("stopping at once")
-            serving.cancel()
-        else:
-            _log.info("stopping: a second signal does not wait for what runs")
-            stop.set()
-
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, told)
-    loop.add_signal_handler(signal.SIGHUP, machine.reload.set)
+    stop = ending_by_signals()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, machine.reload.set)
     if not table:
         await machine.run(opened, stop)
         return

@@ -38,22 +38,27 @@ def code(cell: str) -> str:
     return cell.strip("`")
 
 
-MACHINE, REVISIONS = (
+MACHINE, ACTIVATOR, AUTOSCALER, REVISIONS = (
     {code(row["setting"]): row for row in table}
     for table in tables((DOCS / "settings.md").read_text())
 )
-SHOWN_IN_WORDS = {"memory", "gpus", "pvc-root", "cache-dir", "state-dir", "seed"}
+CLUSTER = ACTIVATOR | AUTOSCALER
+SHOWN_IN_WORDS = {
+    "memory", "gpus", "pvc-root", "cache-dir", "state-dir", "seed",
+    "autoscaler", "secret", "name", "namespace", "kubeconfig",
+}  # fmt: skip
 """Defaults that a machine, a home directory or nobody says."""
 
 
 def test_every_setting_has_its_row_and_every_row_its_setting():
-    assert MACHINE.keys() == SETTINGS.keys()
+    assert MACHINE.keys() | CLUSTER.keys() == SETTINGS.keys()
+    assert not MACHINE.keys() & CLUSTER.keys()
     assert REVISIONS.keys() == KNOBS.keys()
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_of_the_machine_is_as_its_row_says(name):
-    setting, row = SETTINGS[name], MACHINE[name]
+    setting, row = SETTINGS[name], (MACHINE | CLUSTER)[name]
 
     assert code(row["flag"]) == setting.flag
     assert code(row["environment"]) == variable(name)
@@ -95,12 +100,15 @@ def test_the_default_of_a_revisions_setting_is_as_its_row_says(name):
     assert held(knob, read_as) == getattr(getattr(Defaults().spec, knob.of), knob.field)
 
 
-def test_the_flags_of_up_are_the_settings_that_have_one():
-    up = typer.main.get_command(app).commands["up"]
-    options = {opt for each in up.params for opt in each.opts if opt.startswith("--")}
+@pytest.mark.parametrize("name", ["up", "activator", "autoscaler"])
+def test_the_flags_of_a_program_are_the_settings_that_have_one(name):
+    command = typer.main.get_command(app).commands[name]
+    options = {
+        opt for each in command.params for opt in each.opts if opt.startswith("--")
+    }
 
     assert options - NOT_SETTINGS == {
-        each.flag for each in SETTINGS.values() if each.flag
+        each.flag for each in SETTINGS.values() if each.flag and name in each.commands
     }
 
 

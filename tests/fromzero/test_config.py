@@ -10,7 +10,7 @@ import pytest
 from autoscaler.component import SpecDefaults
 from autoscaler.core.domain import Balance, Budget, Metric
 from autoscaler.errors import BadInput
-from fromzero.config import Settings, resolve
+from fromzero.config import Settings, of_machine, resolve
 from fromzero.hardware import Hardware
 
 MACHINE = Hardware(memory=8 << 30, gpus=("0",))
@@ -18,7 +18,8 @@ HOME = {"HOME": "/users/someone"}
 
 
 def settings(flags=None, environ=None, config=None) -> Settings:
-    return resolve(flags or {}, {**HOME, **(environ or {})}, config, MACHINE)
+    said = {**HOME, **(environ or {})}
+    return resolve(flags or {}, said, config, of_machine(said, MACHINE))
 
 
 def problems(flags=None, environ=None, config=None) -> list[str]:

@@ -33,6 +33,14 @@ from fromzero.options import SETTINGS, Unlimited, gpus
         ("total-max-held", "-1", None),
         ("total-max-held-bytes", "1Mi", 1 << 20),
         ("seed", "7", 7),
+        ("autoscaler", " scaler.fromzero.svc:9091 ", "scaler.fromzero.svc:9091"),
+        ("autoscaler", "[fd00::1]:9091", "[fd00::1]:9091"),
+        ("autoscaler", "scaler", None),
+        ("autoscaler", "scaler:0", None),
+        ("autoscaler", "fd00::1:9091", None),
+        ("secret", "/etc/secret", Path("/etc/secret")),
+        ("name", "fromzero-activator-7c9f-x2x4z", "fromzero-activator-7c9f-x2x4z"),
+        ("name", "a/b", None),
     ],
 )
 def test_each_setting_is_read_or_wrong(name, text, value):

@@ -1,0 +1,92 @@
+"""`fromzero activator`: hold and forward requests, as a cluster's autoscalers say.
+
+It has no credentials of the cluster's: all that it knows comes over its links, and it
+goes on with what it last heard while no autoscaler is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from activator.files import raise_limit
+from activator.link import Link
+from activator.server import Activator
+from autoscaler.core.handshake import Keys, SecretError, keys
+from autoscaler.errors import BadInput, Problem
+from fromzero import config, doors, logs
+from fromzero.config import Settings
+from fromzero.doors import Doors
+from fromzero.flags import Flags
+from fromzero.front import Front
+from fromzero.signals import ending_by_signals
+
+_log = logging.getLogger(__name__)
+
+
+def run(flags: Flags) -> None:
+    """Serve until told to stop; raise BadInput with all problems before that."""
+    logs.begin(flags.log_format)
+    settings = settings_of(flags, os.environ)
+    files = raise_limit()
+    with (
+        doors.opened(settings) as opened,
+        # The second signal is one not to wait for anything.
+        suppress(asyncio.CancelledError),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        _log.info(
+            "serving address=%s admin=%s name=%s files=%d",
+            opened.activator, opened.administration, settings.name, files,
+        )  # fmt: skip
+        runner.run(_serve(settings, opened))
+
+
+def settings_of(flags: Flags, environ: Mapping[str, str]) -> Settings:
+    """Return what *flags* and *environ* say; raise BadInput if that is not enough."""
+    name = environ.get("POD_NAME") or socket.gethostname()
+    defaults = Settings(host="*", admin_host="*", name=name)
+    settings = config.resolve(flags.settings, environ, flags.config, defaults)
+    if problems := tuple(_missing(settings)):
+        raise BadInput(problems)
+    return settings
+
+
+def _missing(settings: Settings) -> Iterator[Problem]:
+    if not settings.autoscaler:
+        rule = "must be given: HOST:PORT at which the autoscalers are found"
+        yield Problem(field="--autoscaler", rule=rule)
+    if settings.secret is None:
+        rule = "must be given: the file that the autoscalers have too"
+        yield Problem(field="--secret", rule=rule)
+        return
+    path = str(settings.secret)
+    try:
+        keys(settings.secret.read_bytes())
+    except OSError as error:
+        rule = f"cannot be read: {error.strerror}"
+        yield Problem(field="--secret", value=path, rule=rule)
+    except SecretError as error:
+        yield Problem(file=path, rule=str(error))
+
+
+async def _serve(settings: Settings, opened: Doors) -> None:
+    secret = settings.secret
+    assert secret is not None
+
+    def known() -> Keys:
+        # Each time, so that a secret that was changed counts at once.
+        return keys(secret.read_bytes())
+
+    def link(activator: Activator, registry: CollectorRegistry) -> Link:
+        return Link(settings.name, (settings.autoscaler,), known, activator, registry)
+
+    stop = ending_by_signals()
+    await Front(settings, link).run(opened, stop)
