@@ -23,8 +23,8 @@ from autoscaler.core.messages import Downlink, Gone, Uplink, View
 
 _log = logging.getLogger(__name__)
 
-_RESOLVE_S: Final = 5.0
-"""Between two looks at who there is, and for one of them."""
+_LOOK_S: Final = 5.0
+"""For the resolver to answer."""
 
 Resolve = Callable[[str, int], Awaitable[Iterable[tuple[str, int]]]]
 """Return addresses and ports behind a host name; OSError: nobody knows."""
@@ -52,7 +52,8 @@ class Link:
     """Keep a line to every autoscaler; hear the leader, and tell all of them.
 
     Of several that say they lead, the one of the highest term does, and when none is
-    there what was last heard stands.
+    there what was last heard stands. Addresses, of HOST:PORT, are looked up each
+    *look_s* or so.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Link:
         *,
         uniform: Callable[[], float] = Random().random,  # noqa: B008 - one for all is right
         resolve: Resolve = look_up,
+        look_s: float = 5.0,
         clock: Clock = monotonic,
     ) -> None:
         self.name = name
@@ -77,6 +79,7 @@ class Link:
         self._told = told
         self._uniform = uniform
         self._resolve = resolve
+        self._look_s = look_s
         self._clock = clock
         self._lines: dict[tuple[str, int], Line] = {}
         self._metrics = LinkMetrics(
@@ -129,7 +132,7 @@ class Link:
         ):
             while True:
                 await self._look(session, tasks)
-                await asyncio.sleep(_RESOLVE_S * (0.5 + self._uniform()))
+                await asyncio.sleep(self._look_s * (0.5 + self._uniform()))
 
     # What lines say.
 
@@ -216,7 +219,7 @@ class Link:
         found: dict[tuple[str, int], None] = {}
         for host, port in self._addresses:
             try:
-                async with asyncio.timeout(_RESOLVE_S):
+                async with asyncio.timeout(_LOOK_S):
                     found |= dict.fromkeys(await self._resolve(host, port))
             except (OSError, TimeoutError) as error:
                 # Those known of before stay: that is better than nobody.

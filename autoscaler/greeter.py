@@ -27,7 +27,6 @@ from autoscaler.peer import Trouble
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_S: Final = 5.0
 _LONGEST: Final = 4096
 """Characters of a word of the handshake."""
 _NAME: Final = 253
@@ -48,14 +47,17 @@ class Guest:
 class Greeter:
     """Ask everybody who comes; *known* reads the secrets that count now."""
 
-    def __init__(self, known: Callable[[], Keys], trouble: Trouble) -> None:
+    def __init__(
+        self, known: Callable[[], Keys], trouble: Trouble, *, patience_s: float = 5.0
+    ) -> None:
         self._known = known
         self._trouble = trouble
+        self._patience_s = patience_s
 
     async def greet(self, socket: web.WebSocketResponse, where: str) -> Guest | None:
         """Return who is at the other side of *socket*; None: it was turned away."""
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 answer = await self._ask(socket)
                 if isinstance(answer, Guest):
                     await _say(socket, Welcome())
@@ -63,7 +65,7 @@ class Greeter:
                 await _say(socket, Refused(reason=answer))
         except TimeoutError:
             self._trouble("late")
-            answer = f"it did not end its greeting within {_PATIENCE_S:g} s"
+            answer = f"it did not end its greeting within {self._patience_s:g} s"
         except (WireError, OSError) as error:
             self._trouble("garbled")
             answer = str(error)

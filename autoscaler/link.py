@@ -59,10 +59,12 @@ class LinkServer:
         *,
         rest_s: float = 60.0,
         inherits_s: float = 1.0,
+        rate: float = 5_000.0,
     ) -> None:
         self._loop = loop
         self._rest_s = rest_s
         self._inherits_s = inherits_s
+        self._rate = rate
         self._clock = clock
         self._metrics = LinkMetrics(registry, lambda: len(self._peers()))
         self._greeter = Greeter(secrets, self._metrics.trouble)
@@ -182,7 +184,12 @@ class LinkServer:
             self._strangers -= 1
         if guest is not None:
             peer = Peer(
-                link, guest.key, guest.version, self._clock, self._metrics.trouble
+                link,
+                guest.key,
+                guest.version,
+                self._clock,
+                self._metrics.trouble,
+                rate=self._rate,
             )
             try:
                 await self._attend(peer, guest, where)

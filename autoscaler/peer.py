@@ -22,11 +22,8 @@ from autoscaler.core.handshake import Seal, SealError
 from autoscaler.core.messages import Gone, View
 from autoscaler.core.wire import WireError
 
-_SLOW_S: Final = 10.0
-"""For one frame to leave."""
-_RATE: Final = 5_000.0
-"""Messages a second; 1,000 revisions that are awake bring 1,000."""
-_BURST: Final = 20_000.0
+_BURST_S: Final = 4.0
+"""What may come in so many seconds may come at once."""
 _ROUTES: Final = 200
 """In one part."""
 
@@ -35,7 +32,11 @@ Trouble = Callable[[str], None]
 
 
 class Peer:
-    """The link to one activator, from its welcome to its end."""
+    """The link to one activator, from its welcome to its end.
+
+    Of what it says *rate* messages a second are read, and no more: 1,000 revisions that
+    are awake bring 1,000. A frame to it must have left within *slow_s*.
+    """
 
     def __init__(
         self,
@@ -44,11 +45,16 @@ class Peer:
         version: int,
         clock: Clock,
         trouble: Trouble,
+        *,
+        rate: float = 5_000.0,
+        slow_s: float = 10.0,
     ) -> None:
         self._socket = socket
         self._version = version
         self._clock = clock
         self._trouble = trouble
+        self._bucket = Bucket(rate=rate, burst=_BURST_S * rate, now=clock())
+        self._slow_s = slow_s
         self._into = Seal(key, "up")
         self._out = Seal(key, "down")
         self._waiting: dict[Hashable, tuple[DownFrame, ...]] = {}
@@ -121,12 +127,12 @@ class Peer:
             while texts := self._next():
                 frame = self._out.put(framed(texts, self._version))
                 try:
-                    async with asyncio.timeout(_SLOW_S):
+                    async with asyncio.timeout(self._slow_s):
                         await self._socket.send_str(frame)
                 except TimeoutError:
                     self._trouble("slow")
                     self.stuck = True
-                    self.cut(f"it did not read for {_SLOW_S:g} s")
+                    self.cut(f"it did not read for {self._slow_s:g} s")
                     return
                 except OSError as error:
                     self.cut(f"it cannot be written to: {error}")
@@ -157,7 +163,6 @@ class Peer:
         return texts
 
     async def _read(self, heard: Callable[[object], None]) -> None:
-        bucket = Bucket(rate=_RATE, burst=_BURST, now=self._clock())
         async for message in self._socket:
             if message.type is not WSMsgType.TEXT:
                 self._trouble("garbled")
@@ -177,7 +182,7 @@ class Peer:
             for each in found.messages:
                 heard(each)
             count = 1 + len(found.messages) + len(found.wrong) + len(found.unknown)
-            wait_s = bucket.take(count, self._clock())
+            wait_s = self._bucket.take(count, self._clock())
             if wait_s:
                 # Not read, not sent: it waits at the other side, where it is bounded.
                 self._trouble("throttled")

@@ -82,7 +82,7 @@ def replicas(*names: str) -> tuple[Replica, ...]:
 class House:
     """An autoscaler: a Fleet, its loop and its link."""
 
-    def __init__(self, inherits_s: float = 1.0) -> None:
+    def __init__(self, port: int, more: dict[str, float]) -> None:
         self.registry = CollectorRegistry()
         fleet = Fleet(budget=Budget(), now=monotonic())
         self.loop = Loop(fleet, Telemetry(self.registry))
@@ -91,15 +91,14 @@ class House:
             lambda: self.known,
             self.loop,
             self.registry,
-            rest_s=0.5,
-            inherits_s=inherits_s,
+            **{"rest_s": 0.5, **more},
         )
         self.link.attach(self)
         self.told: list[tuple[str, ...]] = []
         """What it says of activators."""
         self.heard: list[Event] = []
         self.loop.listen(self.heard.append)
-        self.sock = socket.create_server((HOST, 0))
+        self.sock = socket.create_server((HOST, port))
         self.sock.setblocking(False)
 
     @property
@@ -145,9 +144,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(term: int | None = 1, inherits_s: float = 1.0) -> AsyncIterator[House]:
+async def house(
+    term: int | None = 1, port: int = 0, **more: float
+) -> AsyncIterator[House]:
     """Run an autoscaler, which leads in *term* or follows."""
-    made, stop = House(inherits_s), asyncio.Event()
+    made, stop = House(port, more), asyncio.Event()
     if term is None:
         made.lead(leading=False, term=0)
     else:
@@ -166,14 +167,14 @@ class Front:
 
     def __init__(self, name: str, *addresses: str, known: Keys, **more: Any) -> None:
         self.registry = CollectorRegistry()
-        self.known = known
+        self.read: Callable[[], Keys] = lambda: known
         self.views: dict[RevisionKey, View] = {}
         self.routes: tuple[Route, ...] = ()
         self.downs: list[Downlink] = []
         self.link = Link(
             name,
             addresses,
-            lambda: self.known,
+            lambda: self.read(),
             self,
             self.registry,
             uniform=Random(1).random,
