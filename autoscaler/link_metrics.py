@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 TROUBLES = (
-    "broken", "crowded", "forged", "garbled", "large", "late", "replaced", "secret",
+    "crowded", "forged", "garbled", "large", "late", "replaced", "secret",
     "slow", "throttled", "unknown", "version",
 )  # fmt: skip
 """Words for what goes wrong."""

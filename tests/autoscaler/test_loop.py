@@ -186,6 +186,16 @@ def test_an_activator_that_joins_gets_every_view_at_once():
     assert heard == [view(LLM), view(IRIS)]
 
 
+def test_one_that_joins_without_a_link_is_heard_and_is_told_elsewhere():
+    loop, fleet, _ = made()
+    loop.configure(IRIS, RevisionSpec(), LAUNCH)
+
+    loop.join("a")
+
+    assert fleet.told[-1] == ("joined", "a")
+    assert loop.views() == (view(IRIS),)
+
+
 def test_a_backend_that_fails_for_one_revision_serves_the_others(caplog):
     loop, fleet, backend = made()
     backend.broken = IRIS

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+import activator.link_metrics
 import activator.telemetry
+import autoscaler.link_metrics
 import autoscaler.telemetry
 from autoscaler.coldstart import Phase
 from tests.fakes.known import ASLEEP
@@ -20,6 +22,8 @@ def test_every_metric_has_its_row_and_every_row_its_metric():
     registry = CollectorRegistry()
     autoscaler.telemetry.Telemetry(registry).watch(lambda: (ASLEEP,))
     activator.telemetry.Telemetry(registry, lambda key: None, lambda: 0)
+    autoscaler.link_metrics.LinkMetrics(registry, lambda: 0)
+    activator.link_metrics.LinkMetrics(registry, lambda: 0)
 
     there = {
         each.name + ("_total" if each.type == "counter" else ""): (
@@ -34,3 +38,18 @@ def test_every_metric_has_its_row_and_every_row_its_metric():
 
 def test_every_phase_of_a_cold_start_is_explained():
     assert [each for each in Phase if f"`{each.value}` (" not in TEXT] == []
+
+
+def test_every_kind_of_trouble_on_links_is_explained():
+    kinds = [
+        (each[1].strip(" `"), each[2].strip(), each[3].strip())
+        for each in (line.split("|") for line in TEXT.splitlines())
+        if len(each) == 5 and each[1].startswith(" `")
+    ]
+
+    assert {name for name, said, _ in kinds if said} == set(
+        autoscaler.link_metrics.TROUBLES
+    )
+    assert {name for name, _, said in kinds if said} == set(
+        activator.link_metrics.TROUBLES
+    )
