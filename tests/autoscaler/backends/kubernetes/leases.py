@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from autoscaler.backends.kubernetes.api import ApiError
@@ -101,7 +102,14 @@ class Person:
     """A candidate, what it was told, and a clock of its own."""
 
     def __init__(
-        self, identity: str, records: Any, rate: float = 1.0, wall: float = 0.0
+        self,
+        identity: str,
+        records: Any,
+        rate: float = 1.0,
+        wall: float = 0.0,
+        *,
+        namespace: str = NAMESPACE,
+        times: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.terms: list[int] = []
         self.stop = asyncio.Event()
@@ -109,7 +117,7 @@ class Person:
         chance = random.Random(identity)
         self.lease = Lease(
             records,
-            Candidate(namespace=NAMESPACE, name=NAME, identity=identity),
+            Candidate(namespace=namespace, name=NAME, identity=identity, **times),
             self._changed,
             chance.random,
             lambda: now() * rate,

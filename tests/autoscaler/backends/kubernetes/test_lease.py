@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.autoscaler.backends.kubernetes.leases import Person, Records
+from autoscaler.backends.kubernetes.api import Api, ApiError
+from tests.autoscaler.backends.kubernetes.leases import (
+    NAME,
+    NAMESPACE,
+    Person,
+    Records,
+)
 from tests.autoscaler.backends.kubernetes.virtual import now, virtually
 
 DURATION_S, RENEW_S, RETRY_S = 15.0, 10.0, 3.0
 """The last with all of its jitter."""
-SOON_S = 0.001
+SOON_S = 0.001 + 1e-6
+LIMIT_S = 60.0
+QUICK = {"duration_s": 4, "renew_s": 3.0, "retry_s": 0.2}
+REFUSALS = [404, 409, 409]
 
 
 @asynccontextmanager
@@ -278,3 +287,90 @@ def test_a_record_of_nonsense_is_nobodys():
             assert one.lease.term == 1
 
     virtually(scene)
+
+
+@pytest.mark.slow
+def test_on_a_real_api_server_one_leads_notes_stops_or_crashes_and_another_follows(
+    cluster, space
+):
+    async def scene():
+        async with (
+            asyncio.timeout(LIMIT_S),
+            Api.from_kubeconfig(cluster.kubeconfig()) as api,
+            Api.from_kubeconfig(cluster.kubeconfig()) as others,
+        ):
+            one = Person("one", api, times=QUICK, namespace=space)
+            two = Person("two", others, times=QUICK, namespace=space)
+            async with running(one) as (stopping,), running(two) as (crashing,):
+                await one.until(lambda: bool(one.lease.holder))
+                await two.until(lambda: bool(two.lease.holder))
+                first, second = (one, two) if one.lease.leading else (two, one)
+                assert not second.lease.leading
+                assert second.lease.holder == first.lease.holder
+                first.lease.annotate("fromzero.dev/released", "lab/iris")
+                await second.until(lambda: bool(second.lease.annotations))
+
+                first.stop.set()
+                await second.leads()
+                assert (first.lease.leading, second.lease.term) == (False, 2)
+                assert second.lease.annotations == {"fromzero.dev/released": "lab/iris"}
+
+                (crashing if second is two else stopping).cancel()
+                third = Person("three", api, times=QUICK, namespace=space)
+                async with running(third):
+                    await third.leads()
+                    assert third.lease.term == 3
+                    third.stop.set()
+                    await third.until(lambda: not third.lease.holder)
+
+    asyncio.run(scene())
+
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{space}/leases/{NAME}"
+    left = cluster.admin.get(path)
+    assert not left["spec"].get("holderIdentity")
+    assert left["spec"]["leaseTransitions"] == 3
+    assert left["metadata"]["annotations"] == {"fromzero.dev/released": "lab/iris"}
+
+
+async def refusals(records, space) -> list[int]:
+    """Return what a server says to one who asks too soon, twice and too late."""
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{space}/leases"
+    path = f"{leases}/{NAME}"
+    body = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"namespace": space, "name": NAME},
+        "spec": {},
+    }
+    codes = []
+
+    async def refused(call) -> None:
+        with pytest.raises(ApiError) as caught:
+            await call
+        codes.append(caught.value.status)
+
+    await refused(records.get(path))
+    found = await records.create(leases, body)
+    await refused(records.create(leases, body))
+    await records.replace(path, {**found, "spec": {"holderIdentity": "a"}})
+    await refused(records.replace(path, {**found, "spec": {"holderIdentity": "b"}}))
+    return codes
+
+
+def test_the_fake_refuses_as_a_server_does():
+    async def scene():
+        assert await refusals(Records(), NAMESPACE) == REFUSALS
+
+    virtually(scene)
+
+
+@pytest.mark.slow
+def test_a_real_api_server_refuses_as_the_fake_does(cluster, space):
+    async def scene():
+        async with (
+            asyncio.timeout(LIMIT_S),
+            Api.from_kubeconfig(cluster.kubeconfig()) as api,
+        ):
+            assert await refusals(api, space) == REFUSALS
+
+    asyncio.run(scene())
