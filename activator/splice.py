@@ -308,6 +308,9 @@ class Splice(asyncio.Protocol):
     def _unreachable(self) -> None:
         plane, ticket = self._plane, self._ticket
         assert ticket is not None
+        if self._ended:
+            self.abort()  # It would wait now, which who has ended does not.
+            return
         now = plane.clock()
         plane.lost(self._opening.key, self._endpoint, self._opening)
         plane.board.grew(ticket, self._prologue.size - ticket.size, now)

@@ -447,6 +447,44 @@ def test_a_replica_that_cannot_be_reached_is_lost_and_another_gets_the_stream():
     run(scene)
 
 
+@pytest.mark.parametrize("resets", [True, False], ids=["reset", "end"])
+def test_a_client_that_leaves_while_its_replica_is_connected_to_is_noticed(resets):
+    async def scene(made: Rig, door: Entrance) -> None:
+        async with replica(mirror) as port:
+            named = (("grpc", free_port()),)
+            await made.awake(port, entrances=(door,), named=named)
+            client = await made.client(door.port)
+            await client.send(b"x")
+            await made.until(lambda: made.board_level() == 1)
+            if resets:
+                reset(client.writer.transport)
+            else:
+                client.close()
+
+            await nothing_in_flight(made)
+            await made.until(lambda: not made.activator._plane.clients)
+
+    patience = Patience(connect_s=0.3, linger_s=0.1)
+    run(scene, replace(SHORT, patience=patience))
+
+
+def test_what_a_client_said_while_its_replica_was_connected_to_arrives():
+    async def scene(made: Rig, door: Entrance) -> None:
+        late = free_port()
+        async with replica(mirror) as port:
+            await made.awake(port, entrances=(door,), named=(("grpc", late),))
+            client = await made.client(door.port)
+            await client.send(b"a")
+            await made.until(lambda: made.board_level() == 1)
+            await client.send(b"ll of it")
+            client.writer.write_eof()
+            async with replica(mirror, late):
+                assert await client.rest() == b"all of it"
+            await nothing_in_flight(made)
+
+    run(scene)
+
+
 def test_a_named_port_that_never_opens_ends_in_a_refusal():
     async def scene(made: Rig, door: Entrance) -> None:
         async with replica(mirror) as port:
