@@ -64,6 +64,8 @@ class Crew:
         self._pods: dict[str, Pod] = {}
         self._out: set[str] = set()
         """Those that were told that they are out."""
+        self._odd: dict[str, str] = {}
+        """Addresses that were logged for not being their pods'."""
 
     # What a reflector tells.
 
@@ -94,11 +96,7 @@ class Crew:
             pod = self._pods.get(each.name)
             if pod is None or not each.connected or self._leaves(each, pod):
                 continue
-            if each.address not in pod.ips:
-                _log.warning(
-                    "activator not at its address name=%s address=%s pod=%s",
-                    each.name, each.address, ",".join(pod.ips),
-                )  # fmt: skip
+            if not self._is_at_home(each, pod):
                 continue
             opened = self._links.opened(each.name, key)
             if opened is None or opened.refused:
@@ -132,6 +130,18 @@ class Crew:
                 self._links.out(each.name)
         return waits
 
+    def _is_at_home(self, link: Linked, pod: Pod) -> bool:
+        # A socket of both families has IPv4 addresses in IPv6.
+        if link.address.removeprefix("::ffff:") in pod.ips:
+            return True
+        if self._odd.get(link.name) != link.address:
+            self._odd[link.name] = link.address
+            _log.warning(
+                "activator not at its address name=%s address=%s pod=%s",
+                link.name, link.address, ",".join(pod.ips),
+            )  # fmt: skip
+        return False
+
     def _leaves(self, link: Linked, pod: Pod) -> bool:
         return link.leaving or pod.meta.deleting
 
@@ -146,4 +156,5 @@ class Crew:
     def _gone(self, name: str) -> None:
         if self._pods.pop(name, None) is not None:
             self._out.discard(name)
+            self._odd.pop(name, None)
             self._links.ended(name)

@@ -63,6 +63,8 @@ def names(of: Crew) -> list[str]:
 def test_who_listens_and_comes_from_its_own_pod_can_stand_in():
     there, links = crew(Link("a"))
     assert names(there) == ["a"]
+    links.there = [Link("a", address="::ffff:10.0.0.1")]
+    assert names(there) == ["a"]
     assert there.standins(KEY, ENTRANCES)[0].ips == ("10.0.0.1", "fd00::1")
 
     links.refused = "port 8080 is in use"
