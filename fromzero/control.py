@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
-from autoscaler.backends.kubernetes.announcer import Announcer
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from autoscaler.answers import Remark
 from autoscaler.backends.kubernetes import overrides, reading
+from autoscaler.backends.kubernetes.announcer import Announcer
 from autoscaler.backends.kubernetes.api import Api
 from autoscaler.backends.kubernetes.backend import KubernetesBackend
 from autoscaler.backends.kubernetes.crew import SELECTOR, Crew
@@ -23,11 +23,10 @@ from autoscaler.backends.kubernetes.facts import Meta, Pod
 from autoscaler.backends.kubernetes.hands import Hands
 from autoscaler.backends.kubernetes.learned import Learned
 from autoscaler.backends.kubernetes.lease import Candidate, Lease
-from autoscaler.backends.kubernetes.loads import Loads, Subject
+from autoscaler.backends.kubernetes.loads import Loads, subject_of
 from autoscaler.backends.kubernetes.managed import Finding, Managed, Reference
 from autoscaler.backends.kubernetes.merge import REPORTER
-from autoscaler.backends.kubernetes.overseer import Overseer
-from autoscaler.backends.kubernetes.pods import name_of
+from autoscaler.backends.kubernetes.overseer import Overseer, no_stand_in
 from autoscaler.backends.kubernetes.publisher import Front, Publisher
 from autoscaler.backends.kubernetes.reflector import Reflector, Source
 from autoscaler.backends.kubernetes.scaler import Scaler
@@ -306,16 +305,10 @@ class Control:
 
     def _find(self) -> None:
         for key in tuple(self._backend.keys):
+            managed, refusal = self._backend.managed(key), self._crew.refusal(key)
             finding = self._loads.finding(key)
-            refusal = self._crew.refusal(key)
-            managed = self._backend.managed(key)
             if finding is None and refusal and managed is not None:
-                finding = Finding(
-                    about=managed.owner,
-                    key=key,
-                    reason="NoStandIn",
-                    message=f"an activator cannot listen for it: {refusal}",
-                )
+                finding = no_stand_in(managed, refusal)
             self._overseer.found(key, finding)
 
     def _publish(
@@ -359,21 +352,10 @@ class Control:
         if managed is None:
             return
         service = self._store.service(key.namespace, managed.service)
-        pods = {each.meta.name: each for each in self._store.pods(*key)}
-        ready = tuple(
-            (each.id, pods[name_of(each.id)])
-            for each in self._backend.shown(key)
-            if each.ready and name_of(each.id) in pods
+        subject = subject_of(
+            managed, service, self._store.pods(*key), self._backend.shown(key)
         )
-        self._loads.watch(
-            key,
-            Subject(
-                about=managed.owner,
-                ready=ready,
-                families=service.families if service else ("IPv4",),
-                timeout_s=managed.spec.gate.timeout_s,
-            ),
-        )
+        self._loads.watch(key, subject)
 
     def _overridden(
         self, _was: object, now: tuple[Meta, Mapping[str, str]] | None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 
 from autoscaler.backends.kubernetes.engines import Reading
-from autoscaler.backends.kubernetes.facts import Pod
-from autoscaler.backends.kubernetes.managed import Finding, Reference
+from autoscaler.backends.kubernetes.facts import Pod, Service
+from autoscaler.backends.kubernetes.managed import Finding, Managed, Reference
 from autoscaler.backends.kubernetes.merge import GATEWAY, REPORTER, Merge
 from autoscaler.backends.kubernetes.pages import places
-from autoscaler.backends.kubernetes.pods import address_of
+from autoscaler.backends.kubernetes.pods import address_of, name_of
 from autoscaler.backends.kubernetes.scrape import Scraper, Target
 from autoscaler.clock import Clock, monotonic
-from autoscaler.core.domain import RevisionKey
+from autoscaler.core.domain import Replica, RevisionKey
 from autoscaler.core.messages import Sample, View
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,26 @@ class Subject:
     def finishes(self) -> bool:
         """Say whether its pods finish what they have when they are stopped."""
         return all(finishes(pod, self.timeout_s) for _, pod in self.ready)
+
+
+def subject_of(
+    managed: Managed,
+    service: Service | None,
+    pods: Iterable[Pod],
+    replicas: Iterable[Replica],
+) -> Subject:
+    """Return whose load is to be told of a revision: its *replicas* that are ready."""
+    by_name = {pod.meta.name: pod for pod in pods}
+    return Subject(
+        about=managed.owner,
+        ready=tuple(
+            (each.id, by_name[name_of(each.id)])
+            for each in replicas
+            if each.ready and name_of(each.id) in by_name
+        ),
+        families=service.families if service else ("IPv4",),
+        timeout_s=managed.spec.gate.timeout_s,
+    )
 
 
 def finishes(pod: Pod, timeout_s: float) -> bool:

@@ -95,7 +95,7 @@ class Overseer:
         for key, reason in self._backend.refusals().items():
             managed = self._backend.managed(key)
             if managed is not None:
-                found.append(_refused(managed, reason))
+                found.append(no_stand_in(managed, reason))
         found += self._more.values()
         return (*self._settings.overrides.findings, *dict.fromkeys(found))
 
@@ -257,7 +257,8 @@ def _routes(censuses: Iterable[Census]) -> Iterable[Route]:
         yield from each.routes
 
 
-def _refused(managed: Managed, reason: str) -> Finding:
+def no_stand_in(managed: Managed, reason: str) -> Finding:
+    """Say why no activator can stand in for a revision."""
     return Finding(
         about=managed.owner,
         key=managed.key,

@@ -9,10 +9,16 @@ import pytest
 
 from autoscaler.backends.kubernetes.engines import Reading
 from autoscaler.backends.kubernetes.facts import Container, Meta, Pod
-from autoscaler.backends.kubernetes.loads import MISSING_S, Loads, Subject, finishes
-from autoscaler.backends.kubernetes.managed import Reference
+from autoscaler.backends.kubernetes.loads import (
+    MISSING_S,
+    Loads,
+    Subject,
+    finishes,
+    subject_of,
+)
+from autoscaler.backends.kubernetes.managed import Managed, Reference
 from autoscaler.backends.kubernetes.merge import REPORTER
-from autoscaler.core.domain import GateSpec, Probe, RevisionKey
+from autoscaler.core.domain import GateSpec, Probe, Replica, RevisionKey, RevisionSpec
 from autoscaler.core.messages import Address, Sample, View
 from tests.autoscaler.backends.kubernetes.test_scrape import (
     PAGE,
@@ -240,3 +246,22 @@ def test_the_pages_of_real_pods_are_told_second_by_second():
         assert first.replicas[0].replica == "a"
 
     asyncio.run(scene())
+
+
+def test_of_a_revision_those_are_read_that_are_ready_and_there():
+    managed = Managed(
+        key=KEY,
+        spec=RevisionSpec(gate=GateSpec(timeout_s=7.0)),
+        service="iris",
+        owner=OWNER,
+    )
+    replicas = (
+        Replica(id="a~1", ready=True),
+        Replica(id="b", ready=False),
+        Replica(id="gone", ready=True),
+    )
+
+    found = subject_of(managed, None, [pod("a"), pod("b")], replicas)
+
+    assert [name for name, _ in found.ready] == ["a~1"]
+    assert (found.timeout_s, found.families) == (7.0, ("IPv4",))
