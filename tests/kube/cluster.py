@@ -310,7 +310,7 @@ class Cluster:
             return all(
                 any(
                     condition["type"] == "Established" and condition["status"] == "True"
-                    for condition in crd.get("status", {}).get("conditions", ())
+                    for condition in crd.get("status", {}).get("conditions") or ()
                 )
                 for crd in self.admin.get(path)["items"]
             )

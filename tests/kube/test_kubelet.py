@@ -190,6 +190,8 @@ def ask(found: dict[str, Any], path: str) -> str:
     try:
         connection.request("GET", path)
         return connection.getresponse().read().decode()
+    except http.client.HTTPException as error:
+        raise OSError(f"the answer broke off: {error!r}") from error
     finally:
         connection.close()
 
@@ -511,11 +513,11 @@ def test_probes_of_each_kind_say_when_a_container_is_ready(desk, kubelet):
 def test_a_startup_probe_comes_before_the_others_and_a_liveness_probe_restarts(
     desk, kubelet
 ):
-    seen = {"exec": {"command": ["test", "-e", "/tmp/started"]}}
+    seen = {"exec": {"command": ["test", "-e", "/shared/started"]}}
     startup = seen | {"failureThreshold": 1000}
-    alive = {"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}}
+    alive = {"exec": {"command": ["test", "!", "-e", "/shared/sick"]}}
     probes = {"startupProbe": startup, "livenessProbe": alive}
-    volume = {"name": "tmp", "mountPath": "/tmp"}
+    volume = {"name": "tmp", "mountPath": "/shared"}
     touch = {"image": "server", "volumeMounts": [volume], "name": "other"}
     hand = touch | {"command": ["sleep", "1000"]}
     desk.create(
