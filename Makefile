@@ -10,7 +10,7 @@ INTEROP := $(VENV)/.interop
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z\/.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(SETUP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old: fromzero needs 3.11 or newer (make PYTHON=python3.12)")'
@@ -61,6 +61,9 @@ coverage: $(SETUP)  ## Fail unless the pure cores are covered, branch by branch
 	$(BIN)/coverage run --branch --source=autoscaler/core,activator/core -m pytest -q tests/autoscaler/core tests/activator/core autoscaler/core activator/core
 	$(BIN)/coverage report --fail-under=100 --skip-covered --show-missing
 
+manifests/install.yaml: $(wildcard manifests/base/* manifests/default/*)  ## Render the one file to apply
+	"$$($(PYTHON) -m tests.kube.assets)/kubectl" kustomize manifests/default > $@
+
 golden: $(SETUP)  ## Rewrite the golden reports, then show what changed
 	$(BIN)/python -m tests.golden.write
 	git diff --stat -- tests/golden
@@ -70,7 +73,7 @@ bench: $(INTEROP)  ## Run the benchmarks (nginx and wrk for the proxy's)
 
 check: test coverage  ## What must pass before a commit
 
-ci: interop test-all coverage  ## What .ci/run relies on
+ci: kube-assets interop test-all coverage  ## What .ci/run relies on
 
 clean:  ## Remove everything that was made
 	rm -rf $(VENV) .venv-* .models .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
