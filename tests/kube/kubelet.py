@@ -27,6 +27,8 @@ from tests.kube.pod import Pod
 from tests.kube.sandbox import Sandbox
 from tests.kube.talk import Mirror, Talk, key
 
+__all__ = ["Kubelet", "Pace"]
+
 Answer = TypeVar("Answer")
 NUMBERS = itertools.count(10)
 PATIENCE_S = 60.0
