@@ -115,7 +115,9 @@ class Road:
             back = web.StreamResponse(status=answer.status, headers=ANSWERS)
             if "Retry-After" in answer.headers:
                 back.headers["Retry-After"] = answer.headers["Retry-After"]
-            await back.prepare(request)
+            writer = await back.prepare(request)
+            assert writer is not None
+            writer.send_headers()  # Else they wait for the first event of a watch.
             async for chunk in answer.content.iter_any():
                 if left is not None and left <= len(chunk):
                     await back.write(chunk[:left])
@@ -155,7 +157,7 @@ async def session(ca: str | None) -> AsyncIterator[aiohttp.ClientSession]:
 
 @asynccontextmanager
 async def listening(app: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(app, shutdown_timeout=0.0)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,0 +1,187 @@
+"""A kind of object in one namespace, as the API server has it: listed, then watched."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from autoscaler.backends.kubernetes.answers import (
+    GONE,
+    NOT_FOUND,
+    UNREACHABLE,
+    ApiError,
+)
+from autoscaler.backends.kubernetes.api import Api, Query
+from autoscaler.backends.kubernetes.raw import as_list, as_map, part, text
+from autoscaler.clock import Clock, monotonic
+
+T = TypeVar("T")
+Told = TypeVar("Told", contravariant=True)
+
+_log = logging.getLogger(__name__)
+
+_WATCH_S = 300  # And up to as much again, so that not all watches end at once.
+_FIRST_S = 0.1
+_LONGEST_S = 30.0
+_DOUBTS = 3  # Times that a kind which was there must be absent to be believed.
+_SHORT_S = 5.0  # A watch that ended sooner has done no good.
+_KEPT = (0, 429)  # After these the place in the watch is still good.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Generic[T]):
+    """What is listed, and how an object of it is read."""
+
+    path: str
+    read: Callable[[Mapping[str, Any]], T]
+    query: Mapping[str, Query] = field(default_factory=dict)
+    """Selectors."""
+    absent_s: float = 60.0
+    """Between two questions, about, while the cluster has no such kind."""
+
+
+class Sink(Protocol[Told]):
+    """Where a reflector reports; names are unique within its path."""
+
+    def replaced(self, items: Mapping[str, Told]) -> None:
+        """Take all that there is."""
+
+    def changed(self, name: str, item: Told) -> None:
+        """Take an object that is new or other than it was."""
+
+    def gone(self, name: str) -> None:
+        """Forget an object."""
+
+
+class Reflector(Generic[T]):
+    """Keep *sink* equal to what the API server has, whatever breaks on the way.
+
+    A kind that the cluster does not have is an empty one. What was told is never told
+    again as it was before: a list is read as of now, and a watch goes on where it
+    broke off or, where that is too old, after another list.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        source: Source[T],
+        sink: Sink[T],
+        uniform: Callable[[], float],
+        clock: Clock = monotonic,
+    ) -> None:
+        self._api = api
+        self._source = source
+        self._sink = sink
+        self._uniform = uniform
+        self._clock = clock
+        self._version = ""
+        """What was told is as of this; empty: all of it must be listed."""
+        self._failures = 0
+        self._absences = 0
+        self._there = False
+        """The cluster has the kind, when it was last asked."""
+        self.synced = False
+        """All that there is has been told, once at least."""
+        self.failing = ""
+        """Why what was told may be old; empty: it is not."""
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        while True:
+            began = self._clock()
+            least_s = 0.0
+            try:
+                await self._once()
+                self._absences = 0
+            except ApiError as error:
+                least_s = error.retry_after_s
+                self._absences = self._absences + 1 if error.status == NOT_FOUND else 0
+                if error.status not in _KEPT:
+                    self._version = ""
+                if self._absences and (not self._there or self._absences > _DOUBTS):
+                    self._absent()
+                    least_s = self._source.absent_s * (0.5 + self._uniform())
+                else:
+                    self._fails(error)
+            if self._clock() - began >= _SHORT_S:
+                self._failures = 0
+            await self._rest(least_s)
+
+    async def _once(self) -> None:
+        """List if that must be, then watch until the server ends it."""
+        if not self._version:
+            await self._list()
+        watch_s = int(_WATCH_S * (1.0 + self._uniform()))
+        path, query = self._source.path, self._source.query
+        async with self._api.watch(path, self._version, watch_s, **query) as events:
+            self._well()
+            async for event in events:
+                self._heard(event)
+
+    async def _list(self) -> None:
+        items: dict[str, T] = {}
+        version = ""
+        async for page in self._api.pages(self._source.path, **self._source.query):
+            # Every page is as of the first one.
+            version = version or text(part(page, "metadata"), "resourceVersion")
+            for raw in as_list(page.get("items")):
+                if name := text(part(raw, "metadata"), "name"):
+                    items[name] = self._source.read(raw)
+        if not version:
+            raise ApiError(0, UNREACHABLE, "a list has no metadata.resourceVersion")
+        self._sink.replaced(items)
+        self._version = version
+        self._there = self.synced = True
+
+    def _heard(self, event: Mapping[str, Any]) -> None:
+        raw = as_map(event.get("object"))
+        metadata = part(raw, "metadata")
+        name, version = text(metadata, "name"), text(metadata, "resourceVersion")
+        if not version:
+            raise ApiError(500, UNREACHABLE, "an event has no resourceVersion")
+        if _not_after(version, self._version):
+            return
+        match event.get("type"):
+            case "ADDED" | "MODIFIED" if name:
+                self._sink.changed(name, self._source.read(raw))
+            case "DELETED" if name:
+                self._sink.gone(name)
+        self._version = version
+        self._failures = 0
+
+    def _absent(self) -> None:
+        """Know that the cluster has no such kind: nothing to be noisy about."""
+        self._sink.replaced({})
+        self.synced = True
+        self._there = False
+        self._failures = 0
+        self._well()
+
+    def _well(self) -> None:
+        if self.failing:
+            _log.info("watching again path=%s", self._source.path)
+            self.failing = ""
+
+    def _fails(self, error: ApiError) -> None:
+        # A watch that is too old is listed again, which is nothing to know of.
+        if error.status != GONE:
+            if not self.failing:
+                _log.warning(
+                    'watch failed path=%s error="%s"', self._source.path, error
+                )
+            self.failing = str(error)
+
+    async def _rest(self, least_s: float) -> None:
+        """Wait before the next try: the longer, the more have done no good."""
+        most = min(_LONGEST_S, _FIRST_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        await asyncio.sleep(max(least_s, most * (0.5 + self._uniform() / 2)))
+
+
+def _not_after(version: str, other: str) -> bool:
+    """Compare versions; they are numbers, and one that is none is taken as newer."""
+    both = version.isdecimal() and other.isdecimal()
+    return both and int(version) <= int(other)
