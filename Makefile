@@ -69,7 +69,7 @@ golden: $(SETUP)  ## Rewrite the golden reports, then show what changed
 	git diff --stat -- tests/golden
 
 bench: $(INTEROP)  ## Run the benchmarks (nginx and wrk for the proxy's)
-	for each in decide simulate switchboard idle wake overhead; do $(BIN)/python -m benchmarks.$$each || exit 1; done
+	for each in decide simulate switchboard idle wake overhead link; do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 check: test coverage  ## What must pass before a commit
 

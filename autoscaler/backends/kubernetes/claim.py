@@ -134,7 +134,9 @@ class Claim:
         }
         if not self.leading(now):
             spec["acquireTime"] = stamp(wall)
-            spec["leaseTransitions"] = self._highest + 1
+            # Minutes since 1970 too, so that it rises where a Lease was deleted: those
+            # who hear a leader hear none of an older term again.
+            spec["leaseTransitions"] = max(self._highest + 1, int(wall // 60))
         noted = {**texts(self._meta.get("annotations")), **self._wishes}
         kept = {key: value for key, value in noted.items() if value is not None}
         return self._record({**self._meta, "annotations": kept}, spec)

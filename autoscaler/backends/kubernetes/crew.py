@@ -149,9 +149,11 @@ class Crew:
         if pod.phase in _ENDED:
             self._gone(name)
             return
-        if name not in self._pods:
-            self._links.expect(name)
+        before = self._pods.get(name)
         self._pods[name] = pod
+        if pod.ready and not (before and before.ready):
+            # It may have been told things by a leader before this one.
+            self._links.expect(name)
 
     def _gone(self, name: str) -> None:
         if self._pods.pop(name, None) is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from autoscaler.backends.kubernetes.crew import Crew
-from autoscaler.backends.kubernetes.facts import Meta, Pod
+from autoscaler.backends.kubernetes.facts import Condition, Meta, Pod
 from autoscaler.core.domain import Entrance, RevisionKey
 from autoscaler.core.frames import Opened
 
@@ -107,7 +107,11 @@ def test_a_pod_that_came_is_expected_and_one_that_went_or_ended_has_ended():
     there, links = crew()
     there.replaced({"b": pod("b")})
     assert ("ended", "a") in links.said
-    assert ("expect", "b") in links.said
+    assert ("expect", "b") not in links.said
+    ready = (Condition(type="Ready", status="True"),)
+    there.changed("b", pod("b", conditions=ready))
+    there.changed("b", pod("b", conditions=ready))
+    assert links.said.count(("expect", "b")) == 1
 
     there.changed("b", pod("b", phase="Failed"))
     assert links.said[-1] == ("ended", "b")

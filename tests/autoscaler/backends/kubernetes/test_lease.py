@@ -142,7 +142,7 @@ def test_the_other_leads_at_its_next_try_once_a_leader_stops():
                 await two.leads()
                 assert now() - began <= RETRY_S
                 assert not one.lease.leading
-                assert two.lease.term == 2
+                assert two.lease.term > 1
 
     virtually(scene)
 
@@ -253,7 +253,7 @@ def test_a_leader_is_deposed_by_a_record_that_names_another():
             began = now()
             await one.leads()
             assert DURATION_S <= now() - began <= DURATION_S + RETRY_S
-            assert one.lease.term == 8
+            assert one.lease.term > 7
 
     virtually(scene)
 
@@ -271,7 +271,7 @@ def test_a_deleted_record_binds_the_other_while_its_leader_may_not_know():
                 began = now()
                 await two.leads()
                 assert DURATION_S <= now() - began <= DURATION_S + RETRY_S
-                assert two.lease.term == 2
+                assert two.lease.term > 1
 
     virtually(scene)
 
@@ -286,7 +286,7 @@ def test_a_record_of_nonsense_is_nobodys():
         one = Person("one", records)
         async with running(one):
             await one.leads()
-            assert one.lease.term == 1
+            assert one.lease.term >= 1
 
     virtually(scene)
 
@@ -312,16 +312,18 @@ def test_on_a_real_api_server_one_leads_notes_stops_or_crashes_and_another_follo
                 first.lease.annotate("fromzero.dev/released", "lab/iris")
                 await second.until(lambda: bool(second.lease.annotations))
 
+                first_term = first.lease.term
                 first.stop.set()
                 await second.leads()
-                assert (first.lease.leading, second.lease.term) == (False, 2)
+                assert not first.lease.leading
+                assert second.lease.term > first_term
                 assert second.lease.annotations == {"fromzero.dev/released": "lab/iris"}
 
                 (crashing if second is two else stopping).cancel()
                 third = Person("three", api, times=QUICK, namespace=space)
                 async with running(third):
                     await third.leads()
-                    assert third.lease.term == 3
+                    assert third.lease.term > second.lease.term
                     third.stop.set()
                     await third.until(lambda: not third.lease.holder)
 
@@ -376,3 +378,11 @@ def test_a_real_api_server_refuses_as_the_fake_does(cluster, space):
             assert await refusals(api, space) == REFUSALS
 
     asyncio.run(scene())
+
+
+def test_a_term_rises_even_where_the_record_of_the_last_was_deleted():
+    candidate = Candidate(namespace="a", name="lease", identity="one")
+    before = Claim(candidate).claimed(0.0, wall=1_000_000.0)["spec"]
+    after = Claim(candidate).claimed(0.0, wall=1_000_060.0)["spec"]
+
+    assert after["leaseTransitions"] > before["leaseTransitions"]
