@@ -40,7 +40,7 @@ _Said = tuple[str, bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long is waited for what."""
+    """How long is waited for what; see `within` too."""
 
     unschedulable_s: float = 30.0
     """A pod without a node, if nobody adds one."""
@@ -48,10 +48,10 @@ class Limits:
     """A node that was promised: cluster-autoscaler gives one up after 15 minutes."""
     persists_s: float = 30.0
     """What keeps a container or a pod from being made, and might go by itself."""
-    stalled_s: float = 540.0
-    """An init container: less than the default progress deadline of 600 s, so that
-    this is the reason that is heard."""
     unreachable_s: float = 10.0
+    within: float = 0.9
+    """Of the progress deadline: an init container that runs for so long has stalled, and
+    nothing else is waited for longer, so that this is the reason that is heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,8 @@ class Glimpse:
     """Pods without a node that `Capacity` speaks of."""
     unreached: Collection[str] = ()
     """Pods that activators need and cannot connect to."""
+    deadline_s: float = 600.0
+    """The revision's progress deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class Starts:
         self._deployment = _Memory()
         self._earlier = 0
         """Troubles of pods that are gone, since one served or the template changed."""
+        self._most_s = inf
         self._template = ""
         self.wake_at = inf
         """When `look` is wanted next, if nothing else changes."""
@@ -122,6 +125,7 @@ class Starts:
     def look(self, glimpse: Glimpse, now: float) -> Verdict:
         """Say what has failed since the last look, and what is waited for."""
         self.wake_at = inf
+        self._most_s = self._limits.within * glimpse.deadline_s
         there = living(glimpse.deployment, glimpse.pods)
         self._remember(there)
         shown = [
@@ -203,7 +207,8 @@ class Starts:
         late_s = now - memory.promised
         if not words or 0 <= late_s < self._limits.node_s:
             return
-        if self._lasted(memory, "node", self._limits.unschedulable_s, now):
+        limit_s = self._limit(self._limits.unschedulable_s)
+        if self._lasted(memory, "node", limit_s, now):
             late = f"no node came in {late_s:.0f} s: " if late_s >= 0 else ""
             yield line(late + words), True
 
@@ -215,7 +220,8 @@ class Starts:
             )
             if anew:
                 memory.since[kind] = now
-            lasted = self._lasted(memory, kind, self._limits.persists_s, now)
+            limit_s = self._limit(self._limits.persists_s)
+            lasted = self._lasted(memory, kind, limit_s, now)
             if anew or lasted:
                 again = self._again(memory)
                 yield words, again or lasted or state.waiting in HOPELESS
@@ -237,15 +243,16 @@ class Starts:
                 yield end.words, self._again(memory)
 
     def _stalled(self, pod: Pod, memory: _Memory, now: float) -> Iterator[_Said]:
-        limit_s = self._limits.stalled_s
+        limit_s = self._limit(inf)
         for state in preparing(pod):
             kind = f"run {state.restarts} of {state.name}"
             if self._lasted(memory, kind, limit_s, now):
-                words = f"{state.name} has run for {limit_s:g} s and does not end"
-                yield words, self._again(memory)
+                memory.bad += 1
+                # Its kubelet does not try again: another pod may fare better.
+                yield f"{state.name} has run for {limit_s:g} s and does not end", True
 
     def _unreached(self, pod: Pod, memory: _Memory, now: float) -> Iterator[_Said]:
-        limit_s = self._limits.unreachable_s
+        limit_s = self._limit(self._limits.unreachable_s)
         if pod.ready and self._lasted(memory, "unreached", limit_s, now):
             where = pod.ips[0] if pod.ips else pod.meta.name
             yield (
@@ -262,7 +269,8 @@ class Starts:
         words = replica_failure(deployment)
         if words and there < deployment.replicas:
             anew = not memory.since
-            lasted = self._lasted(memory, "pods", self._limits.persists_s, now)
+            limit_s = self._limit(self._limits.persists_s)
+            lasted = self._lasted(memory, "pods", limit_s, now)
             if anew or lasted:
                 final = lasted or any(each in words for each in _REFUSALS)
                 yield StartFailure(reason=words, final=final)
@@ -272,6 +280,9 @@ class Starts:
         """Count a trouble that may go by itself; say whether it is not the first."""
         memory.bad += 1
         return memory.bad + self._earlier > 1
+
+    def _limit(self, limit_s: float) -> float:
+        return min(limit_s, self._most_s)
 
     def _lasted(self, memory: _Memory, kind: str, limit_s: float, now: float) -> bool:
         """Say whether a trouble has lasted for so long; once each time it has."""

@@ -156,6 +156,7 @@ class Tended:
                 attempts=self.attempts,
                 spoken_for=spoken_for,
                 unreached=pods - self.reached if held else (),
+                deadline_s=self.managed.spec.scaling.progress_deadline_s,
             ),
             now,
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autoscaler.backends.kubernetes import reading
 from autoscaler.backends.kubernetes.facts import Condition
-from autoscaler.backends.kubernetes.failures import Glimpse, Limits, Starts
+from autoscaler.backends.kubernetes.failures import Glimpse, Starts
 from autoscaler.core.domain import StartFailure
 from tests.autoscaler.backends.kubernetes.made import (
     deployment,
@@ -231,16 +231,36 @@ def test_a_storage_initializer_that_fails_is_transient_once():
         assert said(starts, seen(pod("a", states=(init,))), 0.0) == [(words, final)]
 
 
-def test_a_storage_initializer_that_does_not_end_is_said_to_stall():
-    starts = Starts(Limits(stalled_s=540.0))
+@pytest.mark.parametrize(("deadline_s", "stalls_s"), [(600.0, 540.0), (20.0, 18.0)])
+def test_a_storage_initializer_has_stalled_shortly_before_the_progress_deadline(
+    deadline_s, stalls_s
+):
+    starts = Starts()
     init = state("storage-initializer", init=True, running=True)
-    glimpse = seen(pod("a", states=(init,)))
-    words = "storage-initializer has run for 540 s and does not end"
+    glimpse = seen(pod("a", states=(init,)), deadline_s=deadline_s)
+    words = f"storage-initializer has run for {stalls_s:g} s and does not end"
 
     assert said(starts, glimpse, 0.0) == []
-    assert said(starts, glimpse, 539.0) == []
-    assert said(starts, glimpse, 540.0) == [(words, False)]
-    assert said(starts, glimpse, 1080.0) == [(words, True)]
+    assert starts.wake_at == stalls_s
+    assert said(starts, glimpse, stalls_s - 0.1) == []
+    assert said(starts, glimpse, stalls_s) == [(words, True)]
+
+
+@pytest.mark.parametrize(
+    "glimpse",
+    [
+        pytest.param(seen(unplaced("a"), deadline_s=10.0), id="no node"),
+        pytest.param(
+            seen(pod("a", ready=True), unreached=("a",), deadline_s=10.0),
+            id="unreached",
+        ),
+    ],
+)
+def test_a_reason_is_said_before_a_short_progress_deadline(glimpse):
+    starts = Starts()
+
+    assert said(starts, glimpse, 0.0) == []
+    assert [final for _, final in said(starts, glimpse, 9.0)] == [True]
 
 
 @pytest.mark.parametrize(
