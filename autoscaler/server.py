@@ -37,8 +37,8 @@ class AdminParts:
     """Last lines of output of a revision's replicas."""
     remarks: Callable[[], tuple[Remark, ...]] = tuple
     """What a person should know of a cluster."""
-    release: Callable[[RevisionKey], None] | None = None
-    """Let go of a revision; None: there is nothing that it could be left to."""
+    release: Callable[[RevisionKey], str] | None = None
+    """Let go of a revision, or say why not; None: nobody is there to leave it to."""
     local: bool = False
     """Orders are taken from this machine alone, wherever the port listens."""
 
@@ -136,7 +136,8 @@ class _Api:
             self._parts.loop.status(key)
         except KeyError:
             return _unknown(key)
-        self._parts.release(key)
+        if why := self._parts.release(key):
+            return web.json_response({"error": why}, status=409)
         return web.json_response(answers.revision(self._parts.loop.status(key)))
 
 

@@ -28,7 +28,7 @@ class Admin:
     """Why requests are not served now; empty: they are."""
     logs: Callable[[RevisionKey], tuple[str, ...]]
     remarks: Callable[[], tuple[Remark, ...]] = tuple
-    release: Callable[[RevisionKey], None] | None = None
+    release: Callable[[RevisionKey], str] | None = None
     local: bool = False
     """Orders are taken from this machine alone, wherever the port listens."""
 

@@ -13,7 +13,7 @@ from random import Random
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from autoscaler.answers import Remark
-from autoscaler.backends.kubernetes import overrides, reading
+from autoscaler.backends.kubernetes import overrides, reading, released
 from autoscaler.backends.kubernetes.announcer import Announcer
 from autoscaler.backends.kubernetes.api import Api
 from autoscaler.backends.kubernetes.backend import KubernetesBackend
@@ -48,13 +48,10 @@ from fromzero.admin import Admin
 _log = logging.getLogger(__name__)
 
 LEASE = "fromzero-autoscaler"
-RELEASED = "fromzero.dev/released"
-"""Annotation of the Lease: what was let go by hand, so that no successor takes it."""
 _FINDS_S = 10.0
 _uniform = Random().random  # When to try again: it decides nothing.
 _REST_S = 0.01
 """Changes that come together are looked at together."""
-_FAILED = "StartFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +124,8 @@ class Control:
         self._own = self._reflectors()
         self._backend: KubernetesBackend
         self._publishing: Errands[Front, tuple[Body, ...]]
-        self._leads: tuple[bool, int] = (False, -1)
+        self._leads = (False, -1)
+        self._noted: frozenset[RevisionKey] | None = None
         self._found_at = -inf
         self._known = asyncio.Event()
         """All that is managed was listed and counted."""
@@ -179,11 +177,13 @@ class Control:
             for each in self._overseer.findings
         )
 
-    def release(self, key: RevisionKey) -> None:
-        """Let go of *key*, until it has been opted out and in again."""
-        released = {*_keys(self._lease.annotations.get(RELEASED, "")), key}
-        self._lease.annotate(RELEASED, ",".join(sorted(map(str, released))))
+    def release(self, key: RevisionKey) -> str:
+        """Let go of *key*, until it was opted out and in again; or say why not."""
+        if not self._leads[0]:
+            return f"it does not lead, {self._lease.holder or 'nobody'} does"
         self._backend.release(key)
+        self._note()
+        return ""
 
     # What activators' links tell.
 
@@ -266,6 +266,7 @@ class Control:
             self._lead()
             overseer.tend()
             backend.tend()
+            self._note()
             if self._all_known():
                 self._known.set()
             waits = self._crew.dismiss(self._listed)
@@ -298,10 +299,18 @@ class Control:
             return
         self._leads = now
         leading, term = now
-        for key in _keys(self._lease.annotations.get(RELEASED, "")):
-            self._backend.release(key)
+        self._noted = None
+        for key in released.read(self._lease.annotations) if leading else ():
+            if self._overseer.manages(key):
+                self._backend.release(key)
         self._backend.lead(leading=leading)
         self._link.lead(leading=leading, term=term)
+
+    def _note(self) -> None:
+        """Keep on the Lease what was let go by hand, so that no successor takes it."""
+        if self._leads[0] and self._backend.released != self._noted:
+            self._noted = self._backend.released
+            self._lease.annotate(released.ANNOTATION, released.written(self._noted))
 
     def _find(self) -> None:
         for key in tuple(self._backend.keys):
@@ -375,7 +384,7 @@ class Control:
             Finding(
                 about=managed.owner,
                 key=managed.key,
-                reason=_FAILED,
+                reason="StartFailed",
                 message=f"{managed.key.name}: {failure.reason}{again}",
             )
         )
@@ -388,13 +397,3 @@ class Control:
 
     def _stir(self) -> None:
         self._backend.look_at_all()
-
-
-def _keys(text: str) -> tuple[RevisionKey, ...]:
-    """Return the revisions that an annotation names.
-
-    >>> _keys("production/iris,production/llm")[1].name
-    'llm'
-    """
-    parts = (each.partition("/") for each in text.split(",") if "/" in each)
-    return tuple(RevisionKey(namespace, name) for namespace, _, name in parts)

@@ -152,7 +152,7 @@ def test_a_release_begins_for_a_known_revision_only():
     released: list[RevisionKey] = []
 
     async def scene():
-        async with asking(release=released.append) as session:
+        async with asking(release=lambda key: released.append(key) or "") as session:
             async with session.post(f"/release/{IRIS}") as answer:
                 assert answer.status == 200
             async with session.post("/release/no/body") as answer:
@@ -160,6 +160,18 @@ def test_a_release_begins_for_a_known_revision_only():
 
     asyncio.run(scene())
     assert released == [IRIS]
+
+
+def test_who_does_not_lead_refuses_a_release_with_its_reason():
+    async def scene():
+        async with (
+            asking(release=lambda _: "another leads") as session,
+            session.post(f"/release/{IRIS}") as answer,
+        ):
+            assert answer.status == 409
+            assert await answer.json() == {"error": "another leads"}
+
+    asyncio.run(scene())
 
 
 def test_one_machine_has_nobody_to_release_to():

@@ -155,8 +155,13 @@ class KubernetesBackend:
         self._loop.lead(leading=leading)
         self.look_at_all()
 
+    @property
+    def released(self) -> frozenset[RevisionKey]:
+        """Return what was let go whatever a census says."""
+        return frozenset(self._released)
+
     def release(self, key: RevisionKey) -> None:
-        """Let go of *key* whatever a census says, until it is `taken` again."""
+        """Let go of *key*, until a census has it no more and then has it again."""
         self._released.add(key)
         tended = self._tended.get(key)
         if tended is not None:
@@ -164,7 +169,11 @@ class KubernetesBackend:
 
     def counted(self, namespace: str, managed: Iterable[Managed]) -> None:
         """Take a census of *namespace*: what is managed there, and nothing else."""
-        wanted = {each.key: each for each in managed if each.key not in self._released}
+        every = {each.key: each for each in managed}
+        self._released = {
+            key for key in self._released if key.namespace != namespace or key in every
+        }
+        wanted = {k: each for k, each in every.items() if k not in self._released}
         for key, each in wanted.items():
             tended = self._tended.get(key)
             if tended is None:

@@ -99,6 +99,11 @@ class Overseer:
         found += self._more.values()
         return (*self._settings.overrides.findings, *dict.fromkeys(found))
 
+    def manages(self, key: RevisionKey) -> bool:
+        """Say whether the last census has *key*."""
+        counted = self._censuses.get(key.namespace)
+        return counted is not None and key in counted.managed
+
     def seen(self, managed: Managed) -> Seen | None:
         """Return what there is of a revision."""
         namespace, name = managed.key

@@ -177,6 +177,22 @@ def test_what_was_released_is_not_managed_again_by_a_census():
     assert list(here.backend.keys) == []
 
 
+def test_what_was_released_is_managed_again_once_it_was_opted_out_and_in():
+    here = town()
+    here.backend.release(KEY)
+    here.run(20)
+    assert here.backend.released == {KEY}
+
+    here.backend.counted("elsewhere", ())
+    assert here.backend.released == {KEY}
+    here.count()
+    assert here.backend.released == frozenset()
+    here.count(MANAGED)
+    here.run(200)
+
+    assert here.replicas == 0
+
+
 def test_a_deployment_that_vanishes_is_forgotten_at_once():
     here = town()
     here.run(5)
