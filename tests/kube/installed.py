@@ -90,26 +90,36 @@ class Installed:
         ]
 
     @asynccontextmanager
-    async def stage(self, space: str) -> AsyncIterator[Stage]:
+    async def stage(
+        self, space: str, *, headless: bool = False
+    ) -> AsyncIterator[Stage]:
         """Play KServe and kube-proxy around one namespace."""
         async with AsyncExitStack() as on:
             talk = await on.enter_async_context(Talk(self.cluster.admin))
-            kserve = KServe(self.cluster.user("kserve"))
+            kserve = KServe(self.cluster.user("kserve"), headless=headless)
             await on.enter_async_context(kserve.running())
-            await on.enter_async_context(PodWebhook().running(talk))
+            webhook = await on.enter_async_context(PodWebhook().running(talk))
             slices = Slices(talk, space)
             await on.enter_async_context(slices.followed())
             client = await on.enter_async_context(Talk(self.cluster.user("client")))
             await on.enter_async_context(Proxy(client).running())
-            yield Stage(self, talk, slices, space)
+            yield Stage(self, talk, slices, space, webhook)
 
     def play(
-        self, space: str, scene: Callable[[Stage], Any], seconds: float = 120.0
+        self,
+        space: str,
+        scene: Callable[[Stage], Any],
+        seconds: float = 120.0,
+        *,
+        headless: bool = False,
     ) -> None:
         """Run *scene* on a stage; what fromzero logged is shown if it fails."""
 
         async def whole() -> None:
-            async with asyncio.timeout(seconds), self.stage(space) as on:
+            async with (
+                asyncio.timeout(seconds),
+                self.stage(space, headless=headless) as on,
+            ):
                 await scene(on)
 
         try:
@@ -123,10 +133,15 @@ class Stage:
     """One namespace that is managed, with KServe and clients at work."""
 
     def __init__(
-        self, installed: Installed, talk: Talk, slices: Slices, space: str
+        self,
+        installed: Installed,
+        talk: Talk,
+        slices: Slices,
+        space: str,
+        webhook: PodWebhook,
     ) -> None:
         self.installed, self.talk, self.slices = installed, talk, slices
-        self.space = space
+        self.space, self.webhook = space, webhook
 
     async def manage(self, *, managed: bool = True) -> None:
         """Label the namespace, or take the label away."""

@@ -93,6 +93,8 @@ class PodWebhook:
     def __init__(self) -> None:
         self.seen = 0
         """How many pods it was asked about."""
+        self.refuses = ""
+        """Why it lets no pod be made; empty: it does."""
 
     @asynccontextmanager
     async def running(self, talk: Talk) -> AsyncIterator[PodWebhook]:
@@ -129,12 +131,15 @@ class PodWebhook:
         asked: dict[str, Any] = (await request.json())["request"]
         self.seen += 1
         changes = json.dumps(added(asked["object"])).encode()
-        response = {
+        response: Object = {
             "uid": asked["uid"],
             "allowed": True,
             "patchType": "JSONPatch",
             "patch": base64.b64encode(changes).decode(),
         }
+        if self.refuses:
+            status = {"message": self.refuses}
+            response = {"uid": asked["uid"], "allowed": False, "status": status}
         review = {
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",

@@ -50,8 +50,8 @@ class Limits:
     """What keeps a container or a pod from being made, and might go by itself."""
     unreachable_s: float = 10.0
     within: float = 0.9
-    """Of the progress deadline: an init container that runs for so long has stalled, and
-    nothing else is waited for longer, so that this is the reason that is heard."""
+    """Of the progress deadline: an init container that runs for so long has stalled,
+    and nothing else is waited for longer, so that this is the reason that is heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
