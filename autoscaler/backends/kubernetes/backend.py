@@ -349,8 +349,8 @@ class KubernetesBackend:
             elif tended.called:
                 self._hands.scales.want(key, 1, expected_version=None, costs=())
             return
-        if wanted is None:
-            return
+        if wanted is None or (have and tended.leaves):
+            return  # Others may scale what is let go by now.
         if have == wanted:
             self._counts[key] = _Count(have, now, watched=True)
             return
@@ -367,8 +367,7 @@ class KubernetesBackend:
             self._show(tended, tended.picture(seen))
             self._loop.order(key, Order.WAKE)
             return
-        if (down := wanted < have) and tended.leaves:
-            return  # Others may scale it by now.
+        down = wanted < have
         self._hands.scales.want(
             key,
             wanted,

@@ -177,6 +177,22 @@ def test_what_was_released_is_not_managed_again_by_a_census():
     assert list(here.backend.keys) == []
 
 
+def test_what_is_let_go_is_woken_and_left_to_whoever_scales_it_then():
+    here = town()
+    here.load = 28
+    here.run(90)
+    assert here.replicas == 4
+
+    here.count()
+    here.wished.clear()
+    here.replicas = 2
+    here.version += 1
+    here.run(4)
+
+    assert here.wished == []
+    assert here.replicas == 2
+
+
 def test_what_was_released_is_managed_again_once_it_was_opted_out_and_in():
     here = town()
     here.backend.release(KEY)
