@@ -311,7 +311,7 @@ class KubernetesBackend:
                 self._loop.failed(key, failure)
                 self._show(tended, tended.picture(seen))
         self._stand(tended, seen, verdict.awaits, now)
-        if tended.left:
+        if tended.left(now):
             self._forget(tended)
             return
         self._count(tended, seen, now)
@@ -334,11 +334,11 @@ class KubernetesBackend:
         if not keeps and tended.desired <= 1 and (keeps := hands.keeps(key)):
             self._due[key] = now + _KEPT_S
         self._loop.standing(key, aside=stance.aside, keeps=keeps, awaits=awaits)
-        wake_at = min(tended.redirect.wake_at, tended.starts.wake_at)
+        ends = tended.redirect.wake_at, tended.starts.wake_at, tended.left_at
         todo = changes(seen.slices, wanted)
         if self._leading and (todo.create or todo.replace or todo.delete):
             hands.publish(key, tended.managed.service, wanted)
-        self._due[key] = min(self._due[key], max(now, wake_at))
+        self._due[key] = min(self._due[key], max(now, min(ends)))
 
     def _count(self, tended: Tended, seen: Seen, now: float) -> None:
         """Have the Deployment ask for what was commanded, and for nothing less safe."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from math import inf
 
 from autoscaler.backends.kubernetes.facts import (
     Deployment,
@@ -15,7 +16,7 @@ from autoscaler.backends.kubernetes.facts import (
 from autoscaler.backends.kubernetes.failures import Glimpse, Starts, Verdict
 from autoscaler.backends.kubernetes.managed import Managed
 from autoscaler.backends.kubernetes.pods import name_of, pictures, spared
-from autoscaler.backends.kubernetes.redirect import Redirect, Scene, Stance
+from autoscaler.backends.kubernetes.redirect import STEADY_S, Redirect, Scene, Stance
 from autoscaler.backends.kubernetes.slices import (
     Body,
     Standin,
@@ -56,6 +57,7 @@ class Tended:
         "entrances",
         "excess",
         "leaves",
+        "left_at",
         "managed",
         "reached",
         "redirect",
@@ -77,6 +79,8 @@ class Tended:
         """Who only follows wants it awake."""
         self.leaves = False
         """It is being let go."""
+        self.left_at = inf
+        """When even clients that lag know that activators are listed no more."""
         self.wanted: int | None = None
         """Replicas that it was last commanded to have; None: not yet."""
         self.desired = seen.deployment.replicas
@@ -198,12 +202,14 @@ class Tended:
             leaves=self.leaves,
         )
         stance = self.stance = self.redirect.look(scene, now)
+        shown = any(is_ours(each) and each.endpoints for each in seen.slices)
+        leaving = self.leaves and stance.aside and not shown
+        self.left_at = min(self.left_at, now + STEADY_S) if leaving else inf
         if stance.published:
             return stance, wanted
         gone = self.leaves or not self.entrances
         return stance, () if gone else bodies(seen.service, self.entrances, ())
 
-    @property
-    def left(self) -> bool:
+    def left(self, now: float) -> bool:
         """Say whether nothing of ours is in its way any more."""
-        return self.leaves and self.stance.aside
+        return now >= self.left_at

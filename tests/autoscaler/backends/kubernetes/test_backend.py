@@ -177,6 +177,22 @@ def test_what_was_released_is_not_managed_again_by_a_census():
     assert list(here.backend.keys) == []
 
 
+def test_activators_listen_until_clients_that_lag_know_that_they_are_gone():
+    here = town()
+    here.run(10)
+    here.count()
+    while here.ours:
+        here.run(1)
+
+    here.run(4)
+
+    assert here.view is not None
+    assert here.view.aside
+    assert here.view.entrances
+    here.run(3)
+    assert here.view is None
+
+
 def test_what_is_let_go_is_woken_and_left_to_whoever_scales_it_then():
     here = town()
     here.load = 28
