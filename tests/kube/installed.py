@@ -28,6 +28,11 @@ from tests.kube.talk import Object, Talk
 
 ROOT = Path(__file__).parents[2]
 HOME = "fromzero-system"
+RESTRICTED = """
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}
+"""
 DOMAIN = "domain: example.com"
 PACE = Pace(probes=0.05, backoff=0.05)
 QUICK = {"autoscaling.knative.dev/window": "6s"}
@@ -56,32 +61,49 @@ def rendered(overlay: str) -> str:
 
 def image_of(documents: str) -> str:
     """Return the name of fromzero's image in *documents*."""
+    pod = _deployment(documents)["spec"]["template"]["spec"]
+    return str(pod["containers"][0]["image"])
+
+
+def home_of(documents: str) -> str:
+    """Return the namespace that *documents* install fromzero in."""
+    return str(_deployment(documents)["metadata"]["namespace"])
+
+
+def _deployment(documents: str) -> Object:
     for each in yaml.safe_load_all(documents):
         if each and each["kind"] == "Deployment":
-            return str(each["spec"]["template"]["spec"]["containers"][0]["image"])
+            return dict(each)
     raise AssertionError("no Deployment in the documents")
 
 
 class Installed:
     """A cluster with fromzero in it; enter :meth:`stage` for each scene."""
 
-    def __init__(self, cluster: Cluster, node: Kubelet, gpus: int) -> None:
+    def __init__(
+        self, cluster: Cluster, node: Kubelet, gpus: int, home: str = HOME
+    ) -> None:
         self.cluster, self.node, self.gpus = cluster, node, gpus
+        self.home = home
+        """The namespace that it is in."""
 
     def logs(self) -> str:
         """Return what fromzero's pods have logged."""
         found = []
         for pod in self.pods():
             try:
-                said = self.node.log(HOME, pod)
+                said = self.node.log(self.home, pod)
             except KeyError:
                 continue
             found.append(f"== {pod}\n{said}")
+        for each in self.cluster.events(self.home):
+            if each.get("type") == "Warning" or each.get("reason") == "Killing":
+                found.append(f"== {each['regarding']['name']}: {each.get('note')}")
         return "\n".join(found)
 
     def pods(self, component: str = "") -> list[str]:
         """Return the names of fromzero's pods."""
-        items = self.cluster.admin.get(at(HOME, "pods"))["items"]
+        items = self.cluster.admin.get(at(self.home, "pods"))["items"]
         return [
             each["metadata"]["name"]
             for each in items
@@ -211,28 +233,34 @@ class Stage:
 def installed(
     cluster: Cluster, overlay: str = "default", gpus: int = 0
 ) -> Iterator[Installed]:
-    """Install fromzero by its manifests on a node of *gpus* GPUs, until all is ready."""
+    """Install fromzero by its manifests on a node of *gpus* GPUs, until all is ready.
+
+    A namespace that the overlay does not make is made first, for restricted pods alone.
+    """
     documents = rendered(overlay).replace(DOMAIN, f"{DOMAIN}\n    {GRACE}")
     assert GRACE in documents
     images: dict[str, Image] = {**IMAGES, image_of(documents): fromzero()}
     capacity = {"nvidia.com/gpu": gpus} if gpus else {}
     with Kubelet(cluster, f"node-{overlay}", capacity, images, PACE) as node:
-        here = Installed(cluster, node, gpus)
+        home = home_of(documents)
+        here = Installed(cluster, node, gpus, home)
+        if "kind: Namespace" not in documents:
+            cluster.kubectl("apply", "-f", "-", given=RESTRICTED.format(home))
         cluster.kubectl("apply", "-f", "-", given=documents)
         cluster.kubectl(
-            "-n", HOME, "create", "secret", "generic", "fromzero-link",
+            "-n", home, "create", "secret", "generic", "fromzero-link",
             "--from-literal=secret=a secret of this test alone",
         )  # fmt: skip
         try:
-            eventually("fromzero is ready", lambda: _available(cluster))
+            eventually("fromzero is ready", lambda: _available(here))
         except TimeoutError as error:
             error.add_note(here.logs()[-20000:])
             raise
         yield here
 
 
-def _available(cluster: Cluster) -> bool:
-    items = cluster.admin.get(at(HOME, "deployments"))["items"]
+def _available(here: Installed) -> bool:
+    items = here.cluster.admin.get(at(here.home, "deployments"))["items"]
     return len(items) == 2 and all(
         each.get("status", {}).get("readyReplicas", 0) == each["spec"]["replicas"]
         for each in items
