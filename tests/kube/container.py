@@ -225,7 +225,10 @@ class Container:
         self, what: str, spec: Object, boxed: Boxed, heard: Callable[[bool], bool]
     ) -> None:
         """Probe every periodSeconds, until *heard* has heard enough."""
-        pace = self._box.node.pace.probes
+        paces = self._box.node.pace
+        pace = paces.probes
+        if what == "Liveness" and paces.liveness is not None:
+            pace = paces.liveness
         await asyncio.sleep(float(spec.get("initialDelaySeconds") or 0) * pace)
         while True:
             verdict = await probe(spec, self.spec, self._box.host.ipv4, boxed.run)

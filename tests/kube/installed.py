@@ -34,7 +34,8 @@ kind: Namespace
 metadata: {{name: {}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}
 """
 DOMAIN = "domain: example.com"
-PACE = Pace(probes=0.05, backoff=0.05)
+PACE = Pace(probes=0.05, liveness=1.0, backoff=0.05)
+"""A busy machine may be late: what is late is not dead."""
 QUICK = {"autoscaling.knative.dev/window": "6s"}
 GRACE = "scale-to-zero-grace-period: 1s"
 """For fromzero-config. With these a model falls asleep within seconds."""

@@ -52,8 +52,10 @@ def lasting(kind: str, each: Object) -> Object:
     if kind == "endpointslices":
         kept.pop("endpoints", None)
     annotations = meta.get("annotations") or {}
+    # A Deployment's annotations are copied to its ReplicaSets, and never taken away.
+    touched = (*TOUCHED, "fromzero.dev/") if kind == "replicasets" else TOUCHED
     meta["annotations"] = {
-        name: its for name, its in annotations.items() if not name.startswith(TOUCHED)
+        name: its for name, its in annotations.items() if not name.startswith(touched)
     }
     return kept | {"metadata": meta}
 

@@ -28,6 +28,8 @@ class Pace:
 
     probes: float = 1.0
     """Periods and initial delays of probes."""
+    liveness: float | None = None
+    """Of liveness probes; None: as of the others."""
     backoff: float = 1.0
     """Waits after crashes (10 s, 20 s, …, 300 s) and after pulls that failed."""
     volumes_s: float = 60.0
