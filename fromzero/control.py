@@ -303,6 +303,7 @@ class Control:
         for key in released.read(self._lease.annotations) if leading else ():
             if self._overseer.manages(key):
                 self._backend.release(key)
+        self._publishing.drop_all()  # Another's to write, or looked at anew.
         self._backend.lead(leading=leading)
         self._link.lead(leading=leading, term=term)
 

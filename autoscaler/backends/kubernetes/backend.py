@@ -152,6 +152,7 @@ class KubernetesBackend:
         for tended in self._tended.values():
             # What another has commanded since is what there is.
             tended.wanted, tended.called = None, False
+            self._hands.scales.drop(tended.managed.key)
         self._loop.lead(leading=leading)
         self.look_at_all()
 
@@ -296,7 +297,7 @@ class KubernetesBackend:
             if not tended.due(seen, now):
                 self._due[key] = now + 1.0
                 return
-            tended.adopted = True
+            tended.adopt(seen)
             self._loop.configure(key, tended.spec())
         self._show(tended, tended.picture(seen))
         held = self._loop.status(key).held > 0
@@ -346,12 +347,14 @@ class KubernetesBackend:
         if not self._leading:
             if have:
                 tended.called = False
+                self._hands.scales.drop(key)
             elif tended.called:
                 self._hands.scales.want(key, 1, expected_version=None, costs=())
             return
         if wanted is None or (have and tended.leaves):
             return  # Others may scale what is let go by now.
         if have == wanted:
+            self._hands.scales.drop(key)
             self._counts[key] = _Count(have, now, watched=True)
             return
         count = self._counts.get(key)

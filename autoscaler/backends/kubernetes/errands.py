@@ -15,7 +15,8 @@ W = TypeVar("W")
 _log = logging.getLogger(__name__)
 
 _FIRST_S = 0.1
-_LONGEST_S = 30.0
+_LONGEST_S = 5.0
+"""Somebody may be held for what is to be done, when the API server is back."""
 
 
 class Errands(Generic[K, W]):
@@ -51,9 +52,17 @@ class Errands(Generic[K, W]):
             self._busy.add(key)
             self._tasks.create_task(self._run(key))
 
+    def drop(self, key: K) -> None:
+        """Wish nothing of *key* any more; a call that is under way is not taken back."""
+        self._wishes.pop(key, None)
+
+    def drop_all(self) -> None:
+        """Wish nothing of anything any more."""
+        self._wishes.clear()
+
     def pending(self, key: K) -> bool:
         """Say whether a wish for *key* is not true yet, as far as is known."""
-        return key in self._busy
+        return key in self._wishes
 
     async def _run(self, key: K) -> None:
         failures = 0
@@ -68,7 +77,7 @@ class Errands(Generic[K, W]):
                     await self._rest(key, failures)
                     continue
                 failures = 0
-                if self._wishes[key] is wish:
+                if self._wishes.get(key) is wish:
                     del self._wishes[key]
         finally:
             self._busy.discard(key)

@@ -80,6 +80,9 @@ class Scales(Protocol):
     ) -> None:
         """Have *replicas*, unless the Deployment is not as *expected_version* was."""
 
+    def drop(self, key: RevisionKey) -> None:
+        """Ask for nothing any more that was not done yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:

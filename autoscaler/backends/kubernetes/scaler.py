@@ -85,6 +85,10 @@ class Scaler:
         self._wished[key] = wish
         self._errands.want(key, wish)
 
+    def drop(self, key: RevisionKey) -> None:
+        """Wish nothing of *key* any more: it is as it is to be, or another's."""
+        self._errands.drop(key)
+
     async def _do(self, key: RevisionKey, wish: Wish) -> None:
         base = f"/apis/apps/v1/namespaces/{key.namespace}/deployments/{key.name}/scale"
         body: dict[str, Any] = {"spec": {"replicas": wish.replicas}}

@@ -62,6 +62,7 @@ class Tended:
         "reached",
         "redirect",
         "refused",
+        "rested",
         "shown",
         "since",
         "stance",
@@ -75,6 +76,8 @@ class Tended:
         self.since = now
         self.adopted = False
         """The Fleet knows it."""
+        self.rested = False
+        """It was found at zero: nobody may have asked for it since."""
         self.called = False
         """Who only follows wants it awake."""
         self.leaves = False
@@ -104,10 +107,12 @@ class Tended:
         """Return its settings, with what being let go and its ports make of them."""
         spec = replace(self.managed.spec, entrances=self.entrances)
         least = 1 if self.leaves or self.refused or self.managed.floor_why else 0
-        if spec.scaling.min_replicas < least:
-            scaling = replace(spec.scaling, min_replicas=least)
-            spec = replace(spec, scaling=scaling)
-        return spec
+        scaling = spec.scaling
+        if scaling.min_replicas < least:
+            scaling = replace(scaling, min_replicas=least)
+        if self.rested and scaling.initial_scale:
+            scaling = replace(scaling, initial_scale=0)
+        return spec if scaling is spec.scaling else replace(spec, scaling=scaling)
 
     def due(self, seen: Seen, now: float) -> bool:
         """Say whether a new revision can be taken as it is.
@@ -117,6 +122,11 @@ class Tended:
         """
         there = len(pictures(seen.deployment, seen.pods, seen.service))
         return there >= seen.deployment.replicas or now >= self.since + ADOPTS_S
+
+    def adopt(self, seen: Seen) -> None:
+        """Take it as it is: one that sleeps is not woken by who begins to look."""
+        self.adopted = True
+        self.rested = not seen.deployment.replicas
 
     def picture(self, seen: Seen) -> tuple[Replica, ...]:
         """Return the replicas to show to the Fleet."""

@@ -148,6 +148,34 @@ def test_one_that_follows_wakes_and_does_nothing_else():
     assert here.replicas == 0
 
 
+def test_what_sleeps_is_not_woken_by_a_new_leader():
+    here = Town()
+    here.replicas = 0
+    here.control()
+    here.count(here.managed)
+    here.run(20)
+
+    here.backend.lead(leading=True)
+    here.run(200)
+
+    assert here.replicas == 0
+    assert here.wished == []
+    here.load = 1
+    here.run(2)
+    assert here.replicas == 1
+
+
+def test_who_lays_down_leadership_asks_for_nothing_more():
+    here = town()
+    here.refused = 1
+    here.run(200)
+    before = here.dropped
+
+    here.backend.lead(leading=False)
+
+    assert here.dropped == before + 1
+
+
 def test_letting_go_wakes_waits_until_ready_and_takes_the_slices_away():
     here = town()
     here.run(200)

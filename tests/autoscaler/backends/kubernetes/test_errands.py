@@ -89,3 +89,20 @@ def test_a_new_wish_does_not_wait_for_the_rest_after_one_failure():
         assert world.true == {"a": 2}
 
     asyncio.run(scene())
+
+
+def test_what_is_dropped_is_not_tried_again():
+    async def scene() -> None:
+        world = World([True])
+        async with asyncio.TaskGroup() as tasks, asyncio.timeout(10):
+            errands = Errands(world.do, tasks, lambda: 0.0)
+            errands.want("a", 1)
+            errands.want("b", 2)
+            await world.tried.wait()
+            errands.drop_all()
+            errands.want("b", 3)
+            errands.drop("a")
+            await quiet(world, errands, "a", "b")
+        assert world.true == {"b": 3}
+
+    asyncio.run(scene())

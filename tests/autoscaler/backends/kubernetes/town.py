@@ -74,6 +74,7 @@ class Town:
         self.activators: tuple[str, ...] = ("activator-1",)
         self.view: View | None = None
         self.wished: list[int] = []
+        self.dropped = 0
         self.refused = 0
         """Counts that the API server will refuse."""
         self.there = True
@@ -184,6 +185,9 @@ class Town:
         self.costs = costs
         self.backend.accepted(key, replicas)
         self.backend.look_at(key)
+
+    def drop(self, key):
+        self.dropped += 1
 
     def publish(self, key, service, bodies):
         self.ours = tuple(
