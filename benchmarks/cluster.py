@@ -4,8 +4,8 @@
 
 Root, and what `make kube-assets` builds. Of each wake: from a request that is sent to
 an activator to the scale that the API server has accepted (by its audit log), and from
-the moment the pod's port is open to the answer's first byte; beside it, when the kubelet
-says that the pod is ready (its probes are 20 times as fast here as by default). With
+the moment the pod's port is open to the answer's first byte; beside it, when the
+kubelet says that the pod is ready (its probes are 20 times as fast as by default). With
 --many: as many plain Deployments that sleep, what the autoscaler takes while nothing
 happens, and how long --at-once wakes take together.
 """
@@ -271,10 +271,14 @@ async def rest(here: Installed, many: int) -> None:
 
 async def together(here: Installed, on: Any, count: int) -> None:
     """Wake *count* at once; print when the last was accepted."""
-    now = time.monotonic()
-    places = [on.slices.view(f"m{n}", "http")(now)[0] for n in range(count)]
-    links = [await Connection.to(each.address, each.port) for each in places]
-    data = b"GET /v1/models/m HTTP/1.1\r\nHost: m\r\n\r\n"
+    slices = [each for each in await ours(on) if each["addressType"] == "IPv4"]
+    links = [
+        await Connection.to(
+            each["endpoints"][0]["addresses"][0], each["ports"][0]["port"]
+        )
+        for each in slices[:count]
+    ]
+    data = predict("m", "w", size=1).data
     sent = time.time()
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(hold(link, data)) for link in links]
