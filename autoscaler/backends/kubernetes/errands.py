@@ -53,7 +53,7 @@ class Errands(Generic[K, W]):
             self._tasks.create_task(self._run(key))
 
     def drop(self, key: K) -> None:
-        """Wish nothing of *key* any more; a call that is under way is not taken back."""
+        """Wish nothing of *key* any more; a call under way is not taken back."""
         self._wishes.pop(key, None)
 
     def drop_all(self) -> None:
