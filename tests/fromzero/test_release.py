@@ -12,7 +12,7 @@ class Cluster:
     """A cluster that lets go of a revision after it was asked about a few times."""
 
     def __init__(self, *names: str, after: int = 1) -> None:
-        self.there = {name: after for name in names}
+        self.there = dict.fromkeys(names, after)
         self.released: list[str] = []
 
     def revisions(self) -> list[dict[str, Any]]:
