@@ -223,6 +223,7 @@ class KubernetesBackend:
                     final=each.final,
                     replica=replica_of(each.pod, tended.attempts.get(each.pod, 0)),
                 )
+                self._hands.remark(tended.managed, failure)
                 tended.failed(each.pod)
                 self._loop.failed(each.key, failure)
                 self.look_at(each.key)
@@ -300,10 +301,10 @@ class KubernetesBackend:
             tended.adopt(seen)
             self._loop.configure(key, tended.spec())
         self._show(tended, tended.picture(seen))
-        held = self._loop.status(key).held > 0
+        status = self._loop.status(key)
         hands.capacity.see(key, seen.pods, seen.events, now)
         spoken_for = hands.capacity.spoken_for(key)
-        verdict = tended.judged(seen, held=held, spoken_for=spoken_for, now=now)
+        verdict = tended.judged(seen, status, spoken_for=spoken_for, now=now)
         for failure in verdict.failures:
             hands.remark(managed, failure)
             if failure.final:

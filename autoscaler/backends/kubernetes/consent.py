@@ -18,6 +18,7 @@ _OURS = "external"
 _CLASSES = ("hpa", "external", "keda", "none")
 _STANDARD = ("Standard", "RawDeployment")
 _KNATIVE = ("Knative", "Serverless")
+_UNKNOWN = "DeploymentModeUnknown"
 _SHORT = 80
 
 
@@ -27,6 +28,9 @@ class Consent:
 
     components: frozenset[str] = frozenset()
     """Those whose class is external; empty: hands off all of it."""
+    waits: frozenset[str] = frozenset()
+    """Those that may be once KServe has said the mode, which it never does of what it
+    cannot read."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -49,7 +53,8 @@ def consent(isvc: InferenceService) -> Consent:
     opted = frozenset(name for name, its in classes.items() if its == _OURS)
     found = _hands_off(isvc, opted=bool(opted))
     if found is not None:
-        return Consent(findings=found)
+        waits = any(each.reason == _UNKNOWN for each in found)
+        return Consent(waits=opted if waits else frozenset(), findings=found)
     return Consent(components=opted, findings=tuple(_refused(isvc, classes)))
 
 
@@ -95,7 +100,7 @@ def _hands_off(isvc: InferenceService, *, opted: bool) -> tuple[Finding, ...] | 
     else:
         said = _finding(
             about,
-            "DeploymentModeUnknown",
+            _UNKNOWN,
             "status.deploymentMode is not there yet and no annotation says it: "
             "waiting for KServe",
             warning=False,

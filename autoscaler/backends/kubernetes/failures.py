@@ -70,6 +70,8 @@ class Glimpse:
     """Pods without a node that `Capacity` speaks of."""
     unreached: Collection[str] = ()
     """Pods that activators need and cannot connect to."""
+    commanded: bool = True
+    """It was told to have replicas: no start fails that nobody has asked for."""
     deadline_s: float = 600.0
     """The revision's progress deadline."""
 
@@ -140,7 +142,10 @@ class Starts:
         else:
             for pod in shown:
                 failures += self._troubles(pod, glimpse, now)
-            failures += self._refused(glimpse.deployment, len(there), now)
+            if glimpse.commanded:
+                failures += self._refused(glimpse.deployment, len(there), now)
+            else:
+                self._deployment.forget()
         return Verdict(
             failures=tuple(failures), awaits=next((why for why in awaits if why), "")
         )

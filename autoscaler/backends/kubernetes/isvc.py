@@ -55,12 +55,17 @@ _KNOWN_PROTOCOLS = ("v1", "v2")
 def read(isvc: InferenceService, defaults: SpecDefaults, overrides: Overrides) -> Sheet:
     """Read *isvc*; if one of its fields is malformed, hands off all of it."""
     agreed = consent.consent(isvc)
-    if not agreed.components:
+    opted = agreed.components or agreed.waits
+    if not opted:
         return Sheet(findings=agreed.findings)
-    reader = _Reader(isvc, defaults, overrides, agreed.components)
+    reader = _Reader(isvc, defaults, overrides, opted)
     pieces = tuple(reader.pieces())
     about = consent.reference(isvc)
-    if any(malformed(each) for each in reader.problems):
+    wrong = [each for each in reader.problems if malformed(each)]
+    if agreed.waits:
+        findings = (*agreed.findings, *complaints(about, wrong))
+        return Sheet(findings=findings)
+    if wrong:
         pieces = ()
     return Sheet(
         pieces=pieces,

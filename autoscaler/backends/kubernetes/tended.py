@@ -26,7 +26,7 @@ from autoscaler.backends.kubernetes.slices import (
     is_ours,
     listed,
 )
-from autoscaler.core.commands import Decided
+from autoscaler.core.commands import Decided, Status
 from autoscaler.core.domain import Entrance, Replica, RevisionSpec
 
 ADOPTS_S = 5.0
@@ -153,11 +153,11 @@ class Tended:
         self.stopped.update(name_of(each) for each in stop)
 
     def judged(
-        self, seen: Seen, *, held: bool, spoken_for: Collection[str], now: float
+        self, seen: Seen, status: Status, *, spoken_for: Collection[str], now: float
     ) -> Verdict:
         """Say what of its starts has failed since the last time, and what they await.
 
-        *held*: requests wait, so activators try to connect to every ready pod.
+        While requests are held activators try to connect to every ready pod.
         """
         pods = {pod.meta.name for pod in seen.pods if pod.ready}
         self.reached &= {pod.meta.name for pod in seen.pods}
@@ -169,7 +169,8 @@ class Tended:
                 keep=self.stopped,
                 attempts=self.attempts,
                 spoken_for=spoken_for,
-                unreached=pods - self.reached if held else (),
+                unreached=pods - self.reached if status.held else (),
+                commanded=bool(status.ready or status.starting),
                 deadline_s=self.managed.spec.scaling.progress_deadline_s,
             ),
             now,

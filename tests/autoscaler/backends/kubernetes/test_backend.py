@@ -384,6 +384,7 @@ def test_for_want_of_a_gpu_it_is_capped_with_the_reason_and_does_not_flap():
     assert here.status(KEY).ready == 3
     assert here.replicas == 3
     assert "GPU" in here.status(KEY).reason
+    assert any("nvidia.com/gpu" in each.reason for each in here.remarked)
     assert len(here.wished) - asked <= 1
     assert here.view is not None
     assert here.view.refusal is None

@@ -246,6 +246,17 @@ def test_a_storage_initializer_has_stalled_shortly_before_the_progress_deadline(
     assert said(starts, glimpse, stalls_s) == [(words, True)]
 
 
+def test_what_nobody_has_commanded_fails_once_somebody_has():
+    starts = Starts()
+    words = 'pods "a" is forbidden: exceeded quota: gpus'
+    no = Condition(type="ReplicaFailure", status="True", message=words)
+
+    for _ in range(2):
+        idle = seen(conditions=(no,), commanded=False)
+        assert said(starts, idle, 0.0) == []
+        assert said(starts, seen(conditions=(no,)), 1.0) == [(words, True)]
+
+
 @pytest.mark.parametrize(
     "glimpse",
     [

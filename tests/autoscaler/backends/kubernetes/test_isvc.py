@@ -168,51 +168,72 @@ def test_protocol_and_name_of_the_model_are_known_where_they_are_said():
     )
 
 
-@pytest.mark.parametrize(
-    ("spec", "field", "value"),
-    [
-        (
-            {"predictor": {"minReplicas": "0"}},
-            "spec.predictor.minReplicas",
-            "= 0, is text",
-        ),
-        ({"predictor": {"minReplicas": -1}}, "spec.predictor.minReplicas", "-1"),
-        ({"predictor": {"maxReplicas": 1.5}}, "spec.predictor.maxReplicas", "1.5"),
-        ({"predictor": {"timeout": {"s": 1}}}, "spec.predictor.timeout", "{1 fields}"),
-        ({"predictor": {"timeout": True}}, "spec.predictor.timeout", "true"),
-        ({"predictor": {"scaleMetric": "qps"}}, "spec.predictor.scaleMetric", "qps"),
-        ({"predictor": {"scaleMetric": []}}, "spec.predictor.scaleMetric", "[]"),
-        ({"predictor": []}, "spec.predictor", "must be a mapping"),
-        (
-            {"predictor": {"annotations": ["a"]}},
-            "spec.predictor.annotations",
-            "mapping",
-        ),
-        ({"predictor": {"name": 7}}, "spec.predictor.name", "7"),
-        (
-            {"predictor": {"minReplicas": 3, "maxReplicas": 2}},
-            "spec.predictor.maxReplicas",
-            "at least minReplicas, which is 3",
-        ),
-        ({"predictor": {"workerSpec": {}}}, "spec.predictor.workerSpec", "not served"),
-        ({"transformer": "yes"}, "spec.transformer", "must be a mapping"),
-        ({"canary": {"a": 1}}, "spec.canary", "must be a list"),
-        ({"canary": [3]}, "spec.canary[0]", "must be a mapping"),
-        ({"canary": [{"predictor": {}}]}, "spec.canary[0].predictor.name", "missing"),
-        ({"canary": [variant("b", 101)]}, "spec.canary[0].trafficPercent", "101"),
-        (
-            {"canary": [variant("b", 60), variant("c", 60)]},
-            "spec.canary",
-            "120 % in all",
-        ),
-        ({"canary": [variant("b", 1), variant("b", 1)]}, "spec.canary[1]", "its own"),
-        (
-            {"predictor": {"minReplicas": "x" * 1_000_000}},
-            "spec.predictor.minReplicas",
-            "…",
-        ),
-    ],
-)
+WRONG = [
+    (
+        {"predictor": {"minReplicas": "0"}},
+        "spec.predictor.minReplicas",
+        "= 0, is text",
+    ),
+    ({"predictor": {"minReplicas": -1}}, "spec.predictor.minReplicas", "-1"),
+    ({"predictor": {"maxReplicas": 1.5}}, "spec.predictor.maxReplicas", "1.5"),
+    ({"predictor": {"timeout": {"s": 1}}}, "spec.predictor.timeout", "{1 fields}"),
+    ({"predictor": {"timeout": True}}, "spec.predictor.timeout", "true"),
+    ({"predictor": {"scaleMetric": "qps"}}, "spec.predictor.scaleMetric", "qps"),
+    ({"predictor": {"scaleMetric": []}}, "spec.predictor.scaleMetric", "[]"),
+    ({"predictor": []}, "spec.predictor", "must be a mapping"),
+    (
+        {"predictor": {"annotations": ["a"]}},
+        "spec.predictor.annotations",
+        "mapping",
+    ),
+    ({"predictor": {"name": 7}}, "spec.predictor.name", "7"),
+    (
+        {"predictor": {"minReplicas": 3, "maxReplicas": 2}},
+        "spec.predictor.maxReplicas",
+        "at least minReplicas, which is 3",
+    ),
+    ({"predictor": {"workerSpec": {}}}, "spec.predictor.workerSpec", "not served"),
+    ({"transformer": "yes"}, "spec.transformer", "must be a mapping"),
+    ({"canary": {"a": 1}}, "spec.canary", "must be a list"),
+    ({"canary": [3]}, "spec.canary[0]", "must be a mapping"),
+    ({"canary": [{"predictor": {}}]}, "spec.canary[0].predictor.name", "missing"),
+    ({"canary": [variant("b", 101)]}, "spec.canary[0].trafficPercent", "101"),
+    (
+        {"canary": [variant("b", 60), variant("c", 60)]},
+        "spec.canary",
+        "120 % in all",
+    ),
+    ({"canary": [variant("b", 1), variant("b", 1)]}, "spec.canary[1]", "its own"),
+    (
+        {"predictor": {"minReplicas": "x" * 1_000_000}},
+        "spec.predictor.minReplicas",
+        "…",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "field", "value"), WRONG)
+def test_a_malformed_service_is_said_whether_or_not_kserve_could_read_it(
+    spec, field, value
+):
+    known, unknown = sheet(isvc(**spec)), sheet(isvc(mode="", **spec))
+
+    wrong = [each for each in known.findings if each.reason == "Malformed"]
+    assert wrong
+    assert [each for each in unknown.findings if each.reason == "Malformed"] == wrong
+    assert unknown.pieces == ()
+
+
+@pytest.mark.parametrize("mode", ["Standard", ""])
+def test_a_setting_that_is_ignored_is_said_once_the_mode_is_known(mode):
+    annotations = {**EXTERNAL, f"{KNATIVE}window": "soon"}
+    found = sheet(isvc(mode=mode, annotations=annotations)).findings
+
+    said = [each.reason for each in found if each.reason == "SettingIgnored"]
+    assert bool(said) is bool(mode)
+
+
+@pytest.mark.parametrize(("spec", "field", "value"), WRONG)
 def test_a_malformed_service_is_skipped_with_field_value_and_rule(spec, field, value):
     found = sheet(isvc(**spec))
 
