@@ -19,8 +19,9 @@ from autoscaler.core.handshake import Keys, SecretError, keys
 from autoscaler.errors import BadInput, Problem
 from fromzero import config, doors, logs
 from fromzero.config import Settings
-from fromzero.control import Control, Place, Ports
+from fromzero.control import Control
 from fromzero.flags import Flags
+from fromzero.place import Place, Ports
 from fromzero.signals import ending_by_signals
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def run(flags: Flags) -> None:
 
 
 def settings_of(flags: Flags, environ: Mapping[str, str]) -> Settings:
-    """Return what *flags* and *environ* say; raise BadInput where that is not enough."""
+    """Return what *flags* and *environ* say; BadInput: that is not enough."""
     name = environ.get("POD_NAME") or socket.gethostname()
     census = CensusSettings()
     defaults = Settings(

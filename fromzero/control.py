@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from random import Random
 
@@ -20,12 +18,14 @@ from autoscaler.backends.kubernetes.backend import KubernetesBackend
 from autoscaler.backends.kubernetes.crew import SELECTOR, Crew
 from autoscaler.backends.kubernetes.errands import Errands
 from autoscaler.backends.kubernetes.facts import Meta, Pod
+from autoscaler.backends.kubernetes.gauges import Gauges
 from autoscaler.backends.kubernetes.hands import Hands
 from autoscaler.backends.kubernetes.learned import Learned
 from autoscaler.backends.kubernetes.lease import Candidate, Lease
 from autoscaler.backends.kubernetes.loads import Loads, subject_of
 from autoscaler.backends.kubernetes.managed import Finding, Managed, Reference
 from autoscaler.backends.kubernetes.merge import REPORTER
+from autoscaler.backends.kubernetes.metering import Metered, Metering
 from autoscaler.backends.kubernetes.overseer import Overseer, no_stand_in
 from autoscaler.backends.kubernetes.publisher import Front, Publisher
 from autoscaler.backends.kubernetes.reflector import Reflector, Source
@@ -35,7 +35,7 @@ from autoscaler.backends.kubernetes.space import Settings as CensusSettings
 from autoscaler.backends.kubernetes.store import Shelf, Store
 from autoscaler.clock import monotonic
 from autoscaler.core.commands import Scale, Tell
-from autoscaler.core.domain import Budget, RevisionKey, StartFailure
+from autoscaler.core.domain import Budget, Metric, RevisionKey, StartFailure
 from autoscaler.core.fleet import Fleet
 from autoscaler.core.handshake import Keys
 from autoscaler.core.messages import Gone, Ready, Sample
@@ -44,6 +44,7 @@ from autoscaler.link import LinkServer
 from autoscaler.loop import Loop
 from autoscaler.telemetry import Telemetry
 from fromzero.admin import Admin
+from fromzero.place import Place, Ports
 
 _log = logging.getLogger(__name__)
 
@@ -52,26 +53,6 @@ _FINDS_S = 10.0
 _uniform = Random().random  # When to try again: it decides nothing.
 _REST_S = 0.01
 """Changes that come together are looked at together."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where this autoscaler is."""
-
-    namespace: str
-    """Its own, and its activators'."""
-    name: str
-    """Of its pod: who leads is told by it."""
-    only: str = ""
-    """The one namespace that it manages; empty: all that are labelled."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """Sockets that listen already."""
-
-    admin: socket.socket
-    link: socket.socket
 
 
 class Control:
@@ -95,7 +76,8 @@ class Control:
         self._telemetry.watch(self.loop.statuses)
         self._link = LinkServer(secrets, self.loop, self._registry)
         self._link.attach(self)
-        self._crew = Crew(self._link, self._stir)
+        self._loads = Loads(hear=self.loop.hear, view=fleet.view)
+        self._crew = Crew(self._link, self._stir, self._loads.left)
         self._learned = Learned()
         self._overseer = Overseer(
             settings,
@@ -118,8 +100,14 @@ class Control:
             _uniform,
         )
         self._announcer = Announcer(api, place.name, _uniform)
-        self._loads = Loads(hear=self.loop.hear, view=fleet.view)
-        self._pods: Shelf[Pod] = Shelf(lambda _was, _now: None)
+        self._metering = Metering(api, self._metered, self.loop.usage)
+        Gauges(
+            self._registry,
+            leading=lambda: self._leads[0],
+            failing=lambda: self._store.failing,
+            findings=lambda: self._overseer.findings,
+            dropped=lambda: self._announcer.dropped,
+        )
         self._maps: Shelf[tuple[Meta, Mapping[str, str]]] = Shelf(self._overridden)
         self._own = self._reflectors()
         self._backend: KubernetesBackend
@@ -149,6 +137,7 @@ class Control:
                     admin.run(ports.admin),
                     self._store.run(),
                     self._loads.run(),
+                    self._metering.run(),
                     self._announcer.run(stop),
                     self._link.run(ports.link, stop),
                     *(each.run() for each in self._own),
@@ -306,6 +295,8 @@ class Control:
         self._publishing.drop_all()  # Another's to write, or looked at anew.
         self._backend.lead(leading=leading)
         self._link.lead(leading=leading, term=term)
+        for each in self._overseer.findings if leading else ():
+            self._say(each)
 
     def _note(self) -> None:
         """Keep on the Lease what was let go by hand, so that no successor takes it."""
@@ -355,6 +346,15 @@ class Control:
                 self._learned.forget(key)
             case _:
                 pass
+
+    def _metered(self) -> Iterator[Metered]:
+        """Yield who scales by what pods use, and the pods that serve it."""
+        for key in self._backend.keys:
+            managed = self._backend.managed(key)
+            metric = managed.spec.scaling.metric if managed else None
+            if metric is Metric.CPU or metric is Metric.MEMORY:
+                pods = (each for each in self._store.pods(*key) if each.ready)
+                yield key, metric, tuple(pods)
 
     def _watch(self, key: RevisionKey) -> None:
         """Have the load of *key* be read where its replicas are now."""

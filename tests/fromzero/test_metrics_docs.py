@@ -11,6 +11,7 @@ import activator.link_metrics
 import activator.telemetry
 import autoscaler.link_metrics
 import autoscaler.telemetry
+from autoscaler.backends.kubernetes.gauges import Gauges
 from autoscaler.coldstart import Phase
 from tests.fakes.known import ASLEEP
 
@@ -24,6 +25,13 @@ def test_every_metric_has_its_row_and_every_row_its_metric():
     activator.telemetry.Telemetry(registry, lambda key: None, lambda: 0)
     autoscaler.link_metrics.LinkMetrics(registry, lambda: 0)
     activator.link_metrics.LinkMetrics(registry, lambda: 0)
+    Gauges(
+        registry,
+        leading=lambda: True,
+        failing=lambda: "",
+        findings=tuple,
+        dropped=lambda: 0,
+    )
 
     there = {
         each.name + ("_total" if each.type == "counter" else ""): (

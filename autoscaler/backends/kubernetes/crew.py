@@ -58,9 +58,16 @@ class Crew:
     sink for the activators' pods.
     """
 
-    def __init__(self, links: Links, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        links: Links,
+        changed: Callable[[], None],
+        ended: Callable[[str], None],
+    ) -> None:
         self._links = links
         self._changed = changed
+        self._ended = ended
+        """Told of each whose process is no more."""
         self._pods: dict[str, Pod] = {}
         self._out: set[str] = set()
         """Those that were told that they are out."""
@@ -160,3 +167,4 @@ class Crew:
             self._out.discard(name)
             self._odd.pop(name, None)
             self._links.ended(name)
+            self._ended(name)

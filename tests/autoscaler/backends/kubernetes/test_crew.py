@@ -51,7 +51,7 @@ def pod(name: str = "a", **changes) -> Pod:
 
 def crew(*links: Link) -> tuple[Crew, Links]:
     made = Links(list(links))
-    there = Crew(made, lambda: None)
+    there = Crew(made, lambda: None, lambda name: made.said.append(("over", name)))
     there.changed("a", pod())
     return there, made
 
@@ -107,6 +107,7 @@ def test_a_pod_that_came_is_expected_and_one_that_went_or_ended_has_ended():
     there, links = crew()
     there.replaced({"b": pod("b")})
     assert ("ended", "a") in links.said
+    assert ("over", "a") in links.said
     assert ("expect", "b") not in links.said
     ready = (Condition(type="Ready", status="True"),)
     there.changed("b", pod("b", conditions=ready))
@@ -114,7 +115,7 @@ def test_a_pod_that_came_is_expected_and_one_that_went_or_ended_has_ended():
     assert links.said.count(("expect", "b")) == 1
 
     there.changed("b", pod("b", phase="Failed"))
-    assert links.said[-1] == ("ended", "b")
+    assert links.said[-2:] == [("ended", "b"), ("over", "b")]
 
     there.gone("b")
     assert links.said.count(("ended", "b")) == 1
