@@ -176,6 +176,9 @@ class KubernetesBackend:
         }
         wanted = {k: each for k, each in every.items() if k not in self._released}
         for key, each in wanted.items():
+            if key not in self._tended:
+                self._learn(each)
+        for key, each in wanted.items():
             tended = self._tended.get(key)
             if tended is None:
                 self._begin(each)
@@ -230,12 +233,17 @@ class KubernetesBackend:
 
     # One revision.
 
+    def _learn(self, managed: Managed) -> None:
+        """Know the ports that a revision has already, before any is given."""
+        seen = self._hands.cluster.seen(managed)
+        if seen is not None:
+            self._hands.allotment.learn(managed.key, seen.slices, self._clock())
+
     def _begin(self, managed: Managed) -> None:
         seen = self._hands.cluster.seen(managed)
         if seen is None:
             return
         now = self._clock()
-        self._hands.allotment.learn(managed.key, seen.slices, now)
         tended = self._tended[managed.key] = Tended(managed, seen, now)
         self._allot(tended)
         self.look_at(managed.key)
