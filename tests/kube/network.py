@@ -22,6 +22,9 @@ PODS = ipaddress.ip_network("10.244.0.0/16")
 PODS6 = ipaddress.ip_network("fd00:10:244::/64")
 GATEWAY, GATEWAY6 = PODS[1], PODS6[1]
 """The outer namespace's own address on the bridge, and every host's router."""
+HARDWARE = "02:00:00:00:00:01"
+"""The bridge's own; left to itself it has the lowest of its ports', which come and go,
+and hosts that had learned another would not reach it for half a minute."""
 
 
 def refused() -> str:
@@ -125,7 +128,7 @@ class Network:
         with self.inside():
             ip(
                 "link set lo up",
-                "link add pods type bridge",
+                f"link add pods address {HARDWARE} type bridge",
                 "link set pods up",
                 f"addr add {GATEWAY}/{PODS.prefixlen} dev pods",
                 f"addr add {GATEWAY6}/{PODS6.prefixlen} dev pods nodad",
