@@ -133,6 +133,10 @@ class KubernetesBackend:
                 for each in replicas:
                     if each.ready is not None:
                         self._reached(key, each.replica, reached=each.ready)
+                tended = self._tended.get(key)
+                if event.held and tended is not None and tended.unreached:
+                    # How long that has been so counts from here.
+                    self.look_at(key)
             case _:
                 pass
 

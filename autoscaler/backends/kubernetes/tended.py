@@ -176,6 +176,13 @@ class Tended:
             now,
         )
 
+    @property
+    def unreached(self) -> bool:
+        """Say whether a pod is ready for its kubelet that no activator has reached."""
+        return any(
+            each.ready and name_of(each.id) not in self.reached for each in self.shown
+        )
+
     def failed(self, pod: str) -> None:
         """Know that a start was reported as failed whose pod may live on."""
         self.attempts[pod] = self.attempts.get(pod, 0) + 1

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.backends.kubernetes.facts import Container, ContainerState
+from autoscaler.core.messages import Sample
 from tests.autoscaler.backends.kubernetes.town import KEY, MANAGED, SLEEPY, Town
 
 
@@ -294,6 +295,28 @@ def test_a_failed_start_is_told_and_a_pod_that_recovers_serves():
     here.run(400)
 
     assert here.status(KEY).ready == 1
+
+
+def test_who_is_held_for_a_pod_that_nobody_reaches_hears_it_ten_seconds_later():
+    here = town()
+    here.run(5)
+    assert here.view is not None
+
+    for _ in range(12):
+        assert here.view.refusal is None
+        sample = Sample(
+            key=KEY, reporter="activator-1", span_s=1.0, concurrency=1.0, requests=0,
+            held=1, in_flight=0, epoch=here.view.epoch, version=here.view.version,
+        )  # fmt: skip
+        here.fleet.hear(sample, here.now)
+        here.backend.saw(sample)
+        here.settle()
+        here.now += 1.0
+        if here.view.refusal is not None:
+            break
+
+    assert "no activator could connect" in here.view.refusal.reason
+    assert here.now == 16.0
 
 
 def test_headless_ports_that_clash_keep_it_awake_and_say_why():
