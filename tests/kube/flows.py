@@ -1,4 +1,4 @@
-"""Who opened a TCP connection to whom, seen on the wire between the pods.
+"""Who opened a TCP connection to whom, or asked for a name, seen between the pods.
 
 The kernel's own packet filter picks the first segment of each connection, so that all
 others cost next to nothing.
@@ -19,9 +19,11 @@ from tests.kube.network import Network
 
 ALL_FRAMES = 3
 SO_ATTACH_FILTER = 26
-ETHERNET, IPV4, IPV6, TCP = 14, 0x0800, 0x86DD, 6
+ETHERNET, IPV4, IPV6, TCP, UDP = 14, 0x0800, 0x86DD, 6, 17
+DNS = 53
 SYN, SYN_OR_ACK = 0x02, 0x12
 HALF, BYTE, INDEXED, HEAD_LENGTH = 0x28, 0x30, 0x50, 0xB1
+INDEXED_HALF = 0x48
 EQUAL, AND, RETURN = 0x15, 0x54, 0x06
 WHOLE = 0x40000
 
@@ -34,6 +36,19 @@ class Flow(NamedTuple):
     source: str
     target: str
     port: int
+    protocol: str = "TCP"
+
+
+def questions() -> bytes:
+    """Return the filter that lets questions for names through, by UDP on IPv4."""
+    return _assembled(
+        [
+            *((HALF, 12), (EQUAL, IPV4)),
+            *((BYTE, ETHERNET + 9), (EQUAL, UDP)),
+            *((HEAD_LENGTH, ETHERNET), (INDEXED_HALF, ETHERNET + 2), (EQUAL, DNS)),
+            *((RETURN, WHOLE), (RETURN, 0)),
+        ]
+    )
 
 
 def program(kind: int) -> bytes:
@@ -50,6 +65,10 @@ def program(kind: int) -> bytes:
         *(*flags, (AND, SYN_OR_ACK), (EQUAL, SYN)),
         *((RETURN, WHOLE), (RETURN, 0)),
     ]
+    return _assembled(steps)
+
+
+def _assembled(steps: list[tuple[int, int]]) -> bytes:
     last = len(steps) - 1
     # What is not equal goes on at the last step, which lets nothing through.
     return b"".join(
@@ -67,7 +86,8 @@ def parsed(frame: bytes) -> Flow:
     ends = (frame[at : at + size] for at in (start, start + size))
     source, target = (str(ipaddress.ip_address(each)) for each in ends)
     _, port = struct.unpack_from("!HH", frame, ETHERNET + length)
-    return Flow(source, target, port)
+    asks = kind == IPV4 and frame[ETHERNET + 9] == UDP
+    return Flow(source, target, port, "UDP" if asks else "TCP")
 
 
 class Flows:
@@ -79,7 +99,9 @@ class Flows:
 
     def __enter__(self) -> Self:
         with self._network.inside():
-            self._taps = [tap(IPV4), tap(IPV6)]
+            self._taps = [
+                tap(each) for each in (program(IPV4), program(IPV6), questions())
+            ]
         self._ours, self._theirs = socket.socketpair()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -105,9 +127,9 @@ class Flows:
                     return
 
 
-def tap(kind: int) -> socket.socket:
+def tap(filter_: bytes) -> socket.socket:
     """Return a socket that hears every frame of this namespace that passes."""
-    code = ctypes.create_string_buffer(program(kind))
+    code = ctypes.create_string_buffer(filter_)
     count = (len(code) - 1) // 8
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_FRAMES))
     filtering = struct.pack("HP", count, ctypes.addressof(code))

@@ -57,3 +57,18 @@ def test_one_that_is_refused_is_seen_as_well(network):
 
     assert flows.seen == {Flow(str(GATEWAY), one.ipv4, 9)}
     one.close()
+
+
+def test_a_question_for_a_name_is_seen_and_no_other_datagram(network):
+    one = network.host()
+
+    with (
+        Flows(network) as flows,
+        one.inside(),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks,
+    ):
+        for port in (53, 54):
+            asks.sendto(b"who?", (str(GATEWAY), port))
+
+    assert flows.seen == {Flow(one.ipv4, str(GATEWAY), 53, "UDP")}
+    one.close()
