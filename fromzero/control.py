@@ -144,8 +144,7 @@ class Control:
                     self._tend(),
                 )
             ]
-            await self._synced(stop)
-            # From here on it could decide; before, nobody should wait for it.
+            await self._synced(stop)  # Before, nobody should wait for it.
             await self._lease.run(stop)
             self.loop.close()
             for each in working:
@@ -197,6 +196,7 @@ class Control:
             self._api,
             lambda key, replicas: self._backend.accepted(key, replicas),
             lambda key: self._backend.look_at(key),
+            lambda key, reason: self._backend.refused(key, reason),
             tasks,
             _uniform,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import inf
 
 from autoscaler.backends.base import Launch
@@ -14,7 +13,7 @@ from autoscaler.backends.kubernetes.hands import Fleet, Hands
 from autoscaler.backends.kubernetes.managed import Managed
 from autoscaler.backends.kubernetes.pods import name_of, replica_of
 from autoscaler.backends.kubernetes.slices import changes
-from autoscaler.backends.kubernetes.tended import Seen, Tended
+from autoscaler.backends.kubernetes.tended import Count, Seen, Tended
 from autoscaler.clock import Clock, monotonic
 from autoscaler.core.commands import Decided, Order
 from autoscaler.core.domain import Replica, RevisionKey, StartFailure
@@ -31,15 +30,6 @@ _OURS_S = 10.0
 """A count of ours that was accepted and was not watched by then was written over."""
 
 
-@dataclass(slots=True)
-class _Count:
-    """The newest replica count of ours: accepted, and maybe not watched yet."""
-
-    replicas: int
-    at: float
-    watched: bool = False
-
-
 class KubernetesBackend:
     """Look after every managed revision; a Backend for the loop that leads or follows.
 
@@ -52,7 +42,7 @@ class KubernetesBackend:
         self._hands = hands
         self._clock = clock
         self._tended: dict[RevisionKey, Tended] = {}
-        self._counts: dict[RevisionKey, _Count] = {}
+        self._counts: dict[RevisionKey, Count] = {}
         self._due: dict[RevisionKey, float] = {}
         self._dirty: dict[RevisionKey, None] = {}
         self._leading = False
@@ -148,7 +138,16 @@ class KubernetesBackend:
 
     def accepted(self, key: RevisionKey, replicas: int) -> None:
         """Know that the API server took a count of ours."""
-        self._counts[key] = _Count(replicas, self._clock())
+        self._counts[key] = Count(replicas, self._clock())
+
+    def refused(self, key: RevisionKey, reason: str) -> None:
+        """Know that the API server will not take a count, however often it is asked."""
+        tended = self._tended.get(key)
+        if tended is not None:
+            failure = StartFailure(reason=reason, final=True)
+            self._hands.remark(tended.managed, failure)
+            self._loop.failed(key, failure)
+            self.look_at(key)
 
     def lead(self, *, leading: bool) -> None:
         """Decide and publish from now on, or follow."""
@@ -345,7 +344,8 @@ class KubernetesBackend:
         standins = hands.cluster.standins(key, entrances) if entrances else ()
         stance, wanted = tended.stand(seen, standins, ready, now)
         keeps = stance.keeps or tended.managed.floor_why
-        if not keeps and tended.desired <= 1 and (keeps := hands.keeps(key)):
+        last = tended.desired <= 1 and not tended.spec().scaling.min_replicas
+        if not keeps and last and (keeps := hands.keeps(key)):
             self._due[key] = now + _KEPT_S
         self._loop.standing(key, aside=stance.aside, keeps=keeps, awaits=awaits)
         ends = tended.redirect.wake_at, tended.starts.wake_at, tended.left_at
@@ -362,13 +362,15 @@ class KubernetesBackend:
                 tended.called = False
                 self._hands.scales.drop(key)
             elif tended.called:
-                self._hands.scales.want(key, 1, expected_version=None, costs=())
+                # Of what was seen: the leader may have asked for more by now.
+                version = seen.deployment.meta.resource_version
+                self._hands.scales.want(key, 1, expected_version=version, costs=())
             return
         if wanted is None or (have and tended.leaves):
             return  # Others may scale what is let go by now.
         if have == wanted:
             self._hands.scales.drop(key)
-            self._counts[key] = _Count(have, now, watched=True)
+            self._counts[key] = Count(have, now, watched=True)
             return
         count = self._counts.get(key)
         if count is not None:

@@ -19,7 +19,9 @@ _IDLEST = "-100"
 MANAGER = "fromzero"
 """Name of our writes in managedFields."""
 _SETTLED = (CONFLICT, NOT_FOUND)
-"""Answers after which asking for the same again is no use."""
+"""Answers that say that the Deployment is not what it was."""
+_PASSING = (401, 408, 429)
+"""Answers that may be another the next time; so may all but 4xx."""
 
 
 class Wish(NamedTuple):
@@ -57,6 +59,7 @@ class Scaler:
         api: Writes,
         accepted: Callable[[RevisionKey, int], None],
         reconsider: Callable[[RevisionKey], None],
+        refused: Callable[[RevisionKey, str], None],
         tasks: asyncio.TaskGroup,
         uniform: Callable[[], float],
         clock: Clock = monotonic,
@@ -65,6 +68,10 @@ class Scaler:
         self._accepted = accepted
         self._reconsider = reconsider
         """Called where a wish was given up: the Deployment is not what it was."""
+        self._refused = refused
+        """Called where a wish will be refused each time, with the reason."""
+        self._marked: dict[RevisionKey, set[str]] = {}
+        """Pods that a ReplicaSet was told to choose first."""
         self._errands: Errands[RevisionKey, Wish] = Errands(
             self._do, tasks, uniform, clock
         )
@@ -98,20 +105,34 @@ class Scaler:
             await self._mark(key, wish.costs)
             await self._api.patch(base, body, fieldManager=MANAGER)
         except ApiError as error:
-            if error.status not in _SETTLED:
+            if error.status in _PASSING or not 400 <= error.status < 500:
                 raise
             _log.info('scale given up revision=%s error="%s"', key, error)
-            self._reconsider(key)
+            if error.status in _SETTLED:
+                self._reconsider(key)
+            else:
+                self._refused(key, f"the API server refuses the scale: {error.message}")
             return
         self._accepted(key, wish.replicas)
 
     async def _mark(self, key: RevisionKey, pods: tuple[str, ...]) -> None:
-        """Have the ReplicaSet choose *pods* first; one that is gone is chosen."""
+        """Have the ReplicaSet choose *pods* first, and no others of before."""
+        marked = self._marked.setdefault(key, set())
+        for pod in marked.difference(pods):
+            # It was spared, and may be busy the next time.
+            await self._annotate(key, pod, None)
+            marked.discard(pod)
         for pod in pods:
-            path = f"/api/v1/namespaces/{key.namespace}/pods/{pod}"
-            body = {"metadata": {"annotations": {COST: _IDLEST}}}
-            try:
-                await self._api.patch(path, body, fieldManager=MANAGER)
-            except ApiError as error:
-                if error.status != NOT_FOUND:
-                    raise
+            marked.add(pod)
+            await self._annotate(key, pod, _IDLEST)
+        if not marked:
+            del self._marked[key]
+
+    async def _annotate(self, key: RevisionKey, pod: str, cost: str | None) -> None:
+        path = f"/api/v1/namespaces/{key.namespace}/pods/{pod}"
+        body = {"metadata": {"annotations": {COST: cost}}}
+        try:
+            await self._api.patch(path, body, fieldManager=MANAGER)
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise

@@ -46,6 +46,15 @@ class Seen:
     """About its pods."""
 
 
+@dataclass(slots=True)
+class Count:
+    """The newest replica count of ours: accepted, and maybe not watched yet."""
+
+    replicas: int
+    at: float
+    watched: bool = False
+
+
 class Tended:
     """Keep what is known of one revision between looks; no look does anything twice."""
 

@@ -423,3 +423,19 @@ def test_what_must_not_go_to_zero_by_its_load_stays_until_it_may():
     here.keeps = ""
     here.run(300)
     assert here.replicas == 0
+
+
+def test_a_count_that_is_never_taken_refuses_who_waits_with_the_reason():
+    here = town()
+    here.run(200)
+    here.refused = 10**6
+    here.load = 1
+    here.run(1)
+
+    here.backend.refused(KEY, "admission webhook denied the request")
+    here.settle()
+
+    assert here.view is not None
+    assert here.view.refusal is not None
+    assert "denied" in here.view.refusal.reason
+    assert [each.reason for each in here.remarked][-1].startswith("admission")

@@ -7,7 +7,7 @@ import pytest
 
 from autoscaler.backends.kubernetes.answers import ApiError
 from autoscaler.backends.kubernetes.api import Api
-from autoscaler.backends.kubernetes.scaler import Scaler
+from autoscaler.backends.kubernetes.scaler import COST, Scaler
 from autoscaler.core.domain import RevisionKey
 from tests.kube.documents import at
 
@@ -39,10 +39,15 @@ class Heard:
     def __init__(self) -> None:
         self.accepted: list[tuple[RevisionKey, int]] = []
         self.given_up: list[RevisionKey] = []
+        self.refusals: list[tuple[RevisionKey, str]] = []
         self.news = asyncio.Event()
 
     def accept(self, key: RevisionKey, replicas: int) -> None:
         self.accepted.append((key, replicas))
+        self.news.set()
+
+    def refuse(self, key: RevisionKey, reason: str) -> None:
+        self.refusals.append((key, reason))
         self.news.set()
 
     def reconsider(self, key: RevisionKey) -> None:
@@ -50,7 +55,7 @@ class Heard:
         self.news.set()
 
     async def until(self, number: int) -> None:
-        while len(self.accepted) + len(self.given_up) < number:
+        while sum(map(len, (self.accepted, self.given_up, self.refusals))) < number:
             self.news.clear()
             await self.news.wait()
 
@@ -59,7 +64,10 @@ class Heard:
 async def scaling(api):
     heard = Heard()
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        yield Scaler(api, heard.accept, heard.reconsider, tasks, lambda: 0.0), heard
+        scaler = Scaler(
+            api, heard.accept, heard.reconsider, heard.refuse, tasks, lambda: 0.0
+        )
+        yield scaler, heard
 
 
 def want(scaler: Scaler, key: RevisionKey, replicas: int, **more) -> None:
@@ -122,6 +130,39 @@ def test_what_is_not_as_it_was_is_given_up_and_looked_at_again(status):
             "spec": {"replicas": 0},
             "metadata": {"resourceVersion": "7"},
         }
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("status", [403, 422])
+def test_what_will_never_be_taken_is_given_up_with_the_reason(status):
+    async def scene():
+        server = Server()
+        server.refuses = [status]
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 1)
+            await heard.until(1)
+        ((key, reason),) = heard.refusals
+        assert (key, heard.accepted) == (KEY, [])
+        assert "refuses the scale: no" in reason
+
+    asyncio.run(scene())
+
+
+def test_a_mark_is_taken_off_who_was_spared():
+    async def scene():
+        server = Server()
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 2, costs=("a",))
+            await heard.until(1)
+            want(scaler, KEY, 1, costs=("b",))
+            await heard.until(2)
+        marks = [
+            (path.rsplit("/", 1)[1], body["metadata"]["annotations"][COST])
+            for path, body in server.calls
+            if "/pods/" in path
+        ]
+        assert marks == [("a", "-100"), ("a", None), ("b", "-100")]
 
     asyncio.run(scene())
 
