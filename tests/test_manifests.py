@@ -242,7 +242,11 @@ def test_the_ports_are_those_of_the_programs(installed):
         for name in PODS
     }
 
-    assert ports["activator"] == {"http": settings.port, "admin": settings.admin_port}
+    own = ports["activator"]["http"]
+    assert f"--port={own}" in container(installed, "activator")["args"]
+    # Where models listen, it stands in for headless Services.
+    assert own not in (settings.port, *range(FIRST, LAST + 1))
+    assert ports["activator"] == {"http": own, "admin": settings.admin_port}
     assert ports["autoscaler"] == {"admin": settings.admin_port, "link": 9091}
     assert services["fromzero-activator"]["spec"]["ports"] == [
         {"name": "http", "port": 80, "targetPort": "http"}
