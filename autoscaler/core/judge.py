@@ -50,6 +50,8 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
         why += "; " + settled.reason
         if of.keeps and of.scaling.scale_to_zero:
             why = why.replace("scale to zero is off", of.keeps)
+        if of.keeps and of.spec.scaling.min_replicas:
+            why = why.replace("(minReplicas)", f"({of.keeps})")
         if of.pinned and not of.spec.scaling.min_replicas:
             why = why.replace("(minReplicas)", "(pinned)")
     if replicas.active > replicas.ready and (

@@ -460,3 +460,13 @@ def test_judging_twice_at_one_time_is_judging_once(loads):
         if of.want > of.replicas.active:
             of.start(of.want - of.replicas.active, now)
         of.replicas.see(picture(of.replicas.target, ready=ready))
+
+
+def test_who_must_stay_awake_is_told_why_and_not_of_a_bound_that_nobody_set():
+    of = awake(min_replicas=1)
+    of.stand(False, "it is a canary with requests", "")
+
+    seconds(of, 100, 300)
+
+    assert of.want == 1
+    assert of.reason.endswith("at least 1 (it is a canary with requests)")
