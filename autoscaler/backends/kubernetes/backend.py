@@ -152,10 +152,10 @@ class KubernetesBackend:
     def lead(self, *, leading: bool) -> None:
         """Decide and publish from now on, or follow."""
         self._leading = leading
-        for tended in self._tended.values():
-            # What another has commanded since is what there is.
-            tended.wanted, tended.called = None, False
-            self._hands.scales.drop(tended.managed.key)
+        for key, tended in self._tended.items():
+            self._hands.scales.drop(key)
+            seen = self._hands.cluster.seen(tended.managed)
+            tended.led(seen.deployment.replicas if seen else 0, leading=leading)
         self._loop.lead(leading=leading)
         self.look_at_all()
 
@@ -230,7 +230,7 @@ class KubernetesBackend:
                     replica=replica_of(each.pod, tended.attempts.get(each.pod, 0)),
                 )
                 self._hands.remark(tended.managed, failure)
-                tended.failed(each.pod)
+                tended.failed(each.pod, final=each.final)
                 self._loop.failed(each.key, failure)
                 self.look_at(each.key)
 
@@ -278,7 +278,7 @@ class KubernetesBackend:
             self._forget(tended)
         elif not tended.leaves:
             _log.info("letting go revision=%s", tended.managed.key)
-            tended.leaves = True
+            tended.leaves, tended.vain = True, False
             self._configure(tended)
 
     def _forget(self, tended: Tended) -> None:
@@ -320,7 +320,7 @@ class KubernetesBackend:
             hands.remark(managed, failure)
             if failure.final:
                 # Else the kubelet tries again, in the same pod.
-                tended.failed(name_of(failure.replica))
+                tended.failed(name_of(failure.replica), final=True)
                 self._loop.failed(key, failure)
                 self._show(tended, tended.picture(seen))
         self._stand(tended, seen, verdict.awaits, now)

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _WATCH_S = 300  # And up to as much again, so that not all watches end at once.
 _FIRST_S = 0.1
-_LONGEST_S = 30.0
+_LONGEST_S = 10.0  # Requests may be held for what is not watched, after an outage.
 _DOUBTS = 3  # Times that a kind which was there must be absent to be believed.
 _SHORT_S = 5.0  # A watch that ended sooner has done no good.
 _KEPT = (0, 429)  # After these the place in the watch is still good.

@@ -22,6 +22,7 @@ _SETTLED = (CONFLICT, NOT_FOUND)
 """Answers that say that the Deployment is not what it was."""
 _PASSING = (401, 408, 429)
 """Answers that may be another the next time; so may all but 4xx."""
+FORBIDDEN = 403
 
 
 class Wish(NamedTuple):
@@ -105,7 +106,7 @@ class Scaler:
             await self._mark(key, wish.costs)
             await self._api.patch(base, body, fieldManager=MANAGER)
         except ApiError as error:
-            if error.status in _PASSING or not 400 <= error.status < 500:
+            if _passes(error):
                 raise
             _log.info('scale given up revision=%s error="%s"', key, error)
             if error.status in _SETTLED:
@@ -136,3 +137,11 @@ class Scaler:
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
+
+
+def _passes(error: ApiError) -> bool:
+    """Say whether the answer may be another the next time."""
+    if error.status in _PASSING or not 400 <= error.status < 500:
+        return True
+    # An API server that has just begun knows no roles yet; admission's no is for good.
+    return error.status == FORBIDDEN and " cannot patch resource " in error.message

@@ -77,6 +77,7 @@ class Tended:
         "stance",
         "starts",
         "stopped",
+        "vain",
         "wanted",
     )
 
@@ -93,6 +94,8 @@ class Tended:
         """It is being let go."""
         self.left_at = inf
         """When even clients that lag know that activators are listed no more."""
+        self.vain = False
+        """A start has failed for good since it is being let go."""
         self.wanted: int | None = None
         """Replicas that it was last commanded to have; None: not yet."""
         self.desired = seen.deployment.replicas
@@ -161,6 +164,12 @@ class Tended:
         self.wanted = max(replicas, scaling.min_replicas)
         self.stopped.update(name_of(each) for each in stop)
 
+    def led(self, there: int, *, leading: bool) -> None:
+        """Take what is *there* for what others have commanded; a wake goes on."""
+        waking = 0 if there else self.wanted or int(self.called)
+        self.wanted = waking or None if leading else None
+        self.called = bool(waking) and not leading
+
     def judged(
         self, seen: Seen, status: Status, *, spoken_for: Collection[str], now: float
     ) -> Verdict:
@@ -192,8 +201,9 @@ class Tended:
             each.ready and name_of(each.id) not in self.reached for each in self.shown
         )
 
-    def failed(self, pod: str) -> None:
+    def failed(self, pod: str, *, final: bool) -> None:
         """Know that a start was reported as failed whose pod may live on."""
+        self.vain |= self.leaves and final
         self.attempts[pod] = self.attempts.get(pod, 0) + 1
 
     def decided(self, decided: Decided) -> bool:
@@ -227,6 +237,7 @@ class Tended:
             min_replicas=scaling.min_replicas,
             grace_s=scaling.grace_s,
             leaves=self.leaves,
+            vain=self.vain,
         )
         stance = self.stance = self.redirect.look(scene, now)
         shown = any(is_ours(each) and each.endpoints for each in seen.slices)

@@ -166,6 +166,24 @@ def test_what_sleeps_is_not_woken_by_a_new_leader():
     assert here.replicas == 1
 
 
+def test_a_wake_goes_on_whoever_leads_when_the_api_server_is_back():
+    for leaderships in ((False, True), (False,), (False, False, True, True)):
+        here = town()
+        here.run(200)
+        assert here.replicas == 0
+        here.refused = 10**6
+        here.load = 1
+        here.run(5)
+        for leading in leaderships:
+            here.backend.lead(leading=leading)
+            here.run(2)
+
+        here.refused = 0
+        here.run(60)
+
+        assert here.replicas == 1
+
+
 def test_who_lays_down_leadership_asks_for_nothing_more():
     here = town()
     here.refused = 1
@@ -188,6 +206,23 @@ def test_letting_go_wakes_waits_until_ready_and_takes_the_slices_away():
     assert here.ours[0].endpoints != ()
 
     here.run(20)
+    assert here.ours == ()
+    assert list(here.backend.keys) == []
+    assert here.replicas == 1
+
+
+def test_what_cannot_start_is_let_go_without_a_replica_that_is_ready():
+    here = town()
+    here.run(200)
+    assert here.replicas == 0
+
+    here.count()
+    here.control(ready=False)
+    (name,) = here.pods
+    state = ContainerState(name="kserve-container", waiting="InvalidImageName")
+    here.pods[name] = replace(here.pods[name], states=(state,))
+    here.run(20, ready=False)
+
     assert here.ours == ()
     assert list(here.backend.keys) == []
     assert here.replicas == 1
