@@ -533,14 +533,21 @@ def test_a_namespace_is_unlabelled_while_requests_are_held(here, space):
         await on.manage()
         await on.begin(model(on, args=["--start_s=3"]))
         await on.begin(model(on, "asleep"))
+        await on.begin(model(on, "broken", storageUri="s3://models/wait-2/fail"))
         await on.until_replicas("asleep-predictor", 0)
         asked = await asleep_and_asked(on, "clf")
+        in_vain = await asleep_and_asked(on, "broken")
 
         await on.manage(managed=False)
 
         reply = await asked
         assert reply.status == 200, reply
         assert not predict("clf", "r").check(reply)
+        reply = await in_vain
+        assert reply.status == 503, reply
+        assert "No model found" in json.loads(reply.body)["error"]
+        await until_nothing(on, "broken-predictor")
+        await on.until_replicas("broken-predictor", 1)
         for name in (N, "asleep-predictor"):
             await until_nothing(on, name)
             await on.until_ready(name, 1)

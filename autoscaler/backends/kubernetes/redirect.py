@@ -39,6 +39,8 @@ class Scene:
     grace_s: float = 30.0
     leaves: bool = False
     """It is being let go: activators stand in only while nobody else can serve."""
+    vain: bool = False
+    """Its starts fail for good: who lets it go waits no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,8 @@ class Redirect:
 
 def _needs(scene: Scene) -> str:
     """Say why activators must stand in; empty: they need not."""
+    if scene.leaves and scene.vain:
+        return ""
     if scene.ready <= 0:
         return "no replica is ready"
     if not scene.covered:
