@@ -23,6 +23,11 @@ omitStages: [RequestReceived]
 rules:
 - {level: None, nonResourceURLs: ["/livez*", "/readyz*", "/healthz*", "/openapi*"]}
 - {level: None, users: ["system:apiserver"]}
+- level: Request
+  verbs: [create, update, patch]
+  resources:
+  - {group: apps, resources: [deployments/scale]}
+  - {group: coordination.k8s.io, resources: [leases]}
 - {level: Metadata}
 """
 
