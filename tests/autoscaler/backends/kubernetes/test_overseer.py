@@ -42,9 +42,9 @@ class Book:
         self.stirred.set()
 
     def counted(self, namespace, managed):
-        wanted = {each.key: each for each in managed}
         if not self.clings:
-            self.kept = wanted
+            others = {k: e for k, e in self.kept.items() if k.namespace != namespace}
+            self.kept = others | {each.key: each for each in managed}
 
 
 def deployment(name: str, **annotations: str) -> dict:
