@@ -77,6 +77,8 @@ class Scaler:
             self._do, tasks, uniform, clock
         )
         self._wished: dict[RevisionKey, Wish] = {}
+        self._vain: dict[RevisionKey, Wish] = {}
+        """Of each the last that met another version; it always will."""
 
     def want(
         self,
@@ -90,6 +92,8 @@ class Scaler:
         wish = Wish(replicas, expected_version, costs)
         if self._errands.pending(key) and self._wished.get(key) == wish:
             return
+        if self._vain.get(key) == wish:
+            return  # What is watched is behind: the new version is on its way.
         self._wished[key] = wish
         self._errands.want(key, wish)
 
@@ -109,11 +113,14 @@ class Scaler:
             if _passes(error):
                 raise
             _log.info('scale given up revision=%s error="%s"', key, error)
+            if error.status == CONFLICT and wish.expected_version is not None:
+                self._vain[key] = wish
             if error.status in _SETTLED:
                 self._reconsider(key)
             else:
                 self._refused(key, f"the API server refuses the scale: {error.message}")
             return
+        self._vain.pop(key, None)
         self._accepted(key, wish.replicas)
 
     async def _mark(self, key: RevisionKey, pods: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ class Server:
     def __init__(self) -> None:
         self.calls: list[tuple[str, object]] = []
         self.refuses: list[int] = []
+        self.says = "no"
         self.stuck: set[str] = set()
         self.free = asyncio.Event()
 
@@ -29,7 +30,7 @@ class Server:
         if any(f"/{name}/" in path for name in self.stuck):
             await self.free.wait()
         if self.refuses:
-            raise ApiError(self.refuses.pop(), "Refused", "no")
+            raise ApiError(self.refuses.pop(), "Refused", self.says)
         return {}
 
 
@@ -163,6 +164,37 @@ def test_a_mark_is_taken_off_who_was_spared():
             if "/pods/" in path
         ]
         assert marks == [("a", "-100"), ("a", None), ("b", "-100")]
+
+    asyncio.run(scene())
+
+
+def test_a_version_that_has_passed_is_not_tried_twice():
+    async def scene():
+        server = Server()
+        server.refuses = [409]
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 0, expected_version="7")
+            await heard.until(1)
+            for _ in range(5):
+                want(scaler, KEY, 0, expected_version="7")
+                await asyncio.sleep(0)
+            want(scaler, KEY, 0, expected_version="8")
+            await heard.until(2)
+        assert heard.accepted == [(KEY, 0)]
+        assert len(server.calls) == 2
+
+    asyncio.run(scene())
+
+
+def test_roles_that_are_not_known_yet_are_waited_for():
+    async def scene():
+        server = Server()
+        server.refuses = [403]
+        server.says = 'User "a" cannot patch resource "deployments/scale"'
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 1)
+            await heard.until(1)
+        assert heard.accepted == [(KEY, 1)]
 
     asyncio.run(scene())
 
