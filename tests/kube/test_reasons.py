@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from tests.kube.calls import Connection, Reply, predict
+from tests.kube.clients import Endpoint
 from tests.kube.cluster import Cluster, unable
 from tests.kube.documents import at, isvc, until
 from tests.kube.fixtures import demand
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.slow
 
 N = "clf-predictor"
 PATIENCE_S = 60.0
+HELD = "x-fromzero-cold-start"
 DEADLINE = "serving.knative.dev/progress-deadline"
 SERVER = IMAGES[RUNTIMES["sklearn"].image]
 FOREVER = ("-c", "import signal; signal.pause()")
@@ -48,6 +50,7 @@ def here():
         found.node.images["kserve/starved:v1"] = STARVED
         found.node.images["kserve/big:v1"] = replace(SERVER, pull_s=9.0)
         yield found
+        assert "Traceback" not in found.logs()
 
 
 @pytest.fixture
@@ -139,10 +142,16 @@ async def fails(on: Stage, document: Object, *words: str) -> None:
     """Begin a model whose start fails; who is held is told why, and all else too."""
     name = document["metadata"]["name"]
     await on.begin(document)
-    reply = await ask(on, name)
-    assert reply.status == 503, reply
-    assert all(word in json.loads(reply.body)["error"] for word in words), reply
-    assert int(reply.headers["retry-after"]) >= 1
+
+    async def held():
+        reply = await ask(on, name)
+        assert reply.status == 503, reply
+        assert all(word in json.loads(reply.body)["error"] for word in words), reply
+        assert int(reply.headers["retry-after"]) >= 1
+        # Who comes when it has failed is told the same, and not held.
+        return HELD in reply.headers
+
+    await until(f"somebody is held for {name}", held, PATIENCE_S)
     await until_failing(on, *words, name=name)
 
 
@@ -422,14 +431,14 @@ def test_a_malformed_service_is_skipped_and_said_and_disturbs_no_other(here, spa
     here.play(space, scene)
 
 
-def own(on: Stage, name: str = "own", *args: str) -> Object:
+def own(on: Stage, name: str = "own", image: str = "") -> Object:
     """Return a Deployment of one's own that wants to sleep."""
     ours = {"managed": "true", "min-replicas": "0", "timeout": "4"}
     said = QUICK | {f"fromzero.dev/{key}": value for key, value in ours.items()}
     container = {
         "name": "model",
-        "image": RUNTIMES["sklearn"].image,
-        "args": [f"--model_name={name}", *args],
+        "image": image or RUNTIMES["sklearn"].image,
+        "args": [f"--model_name={name}"],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": {"tcpSocket": {"port": 8080}},
         **PRE_STOP,
@@ -501,22 +510,43 @@ async def asleep_and_asked(on: Stage, name: str, **where: str) -> asyncio.Task[R
 def test_who_waits_for_a_deployment_that_vanishes_is_answered(here, space):
     async def scene(on):
         await on.manage()
+        image = f"kserve/slower-{space}:v1"
+        here.node.images[image] = SERVER
         await on.talk.create(at(on.space, "services"), front())
-        await on.talk.create(at(on.space, "deployments"), own(on, "own", "--start_s=4"))
-        await on.begin(model(on, args=["--start_s=4"]))
+        await on.talk.create(at(on.space, "deployments"), own(on, image=image))
+        await on.begin(model(on, image=image))
+        for deployment in ("own", N):
+            await on.until_ready(deployment, 1)
+        slower = replace(SERVER, entry=(*SERVER.entry, "--start_s=90"))
+        here.node.images[image] = slower
         mine = await asleep_and_asked(on, "own", service="own", port="http")
         kserves = await asleep_and_asked(on, "clf")
+        now = time.monotonic()
+        doors = (*on.slices.view("own", "http")(now), *on.slices.view(N, N)(now))
+        assert len(doors) == 4
 
         await on.talk.delete(at(on.space, "deployments", "own"))
         await on.talk.delete(at(on.space, "inferenceservices", "clf"))
 
         for asked in (mine, kserves):
             reply = await asked
-            assert reply.status in (404, 503), reply
+            assert reply.status == 503, reply
+            assert json.loads(reply.body)["error"].endswith(" was removed")
         for deployment in ("own", N):
             await until_nothing(on, deployment)
+        for door in doors:
+            await until(f"nobody listens at {door}", lambda door=door: closed(door))
 
     here.play(space, scene)
+
+
+async def closed(door: Endpoint) -> bool:
+    try:
+        connection = await Connection.to(door.address, door.port)
+    except ConnectionRefusedError:
+        return True
+    connection.close()
+    return False
 
 
 async def until_nothing(on: Stage, name: str) -> None:
