@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from autoscaler.backends.kubernetes.slices import Body, changes
 _GROUP = "/apis/discovery.k8s.io/v1/namespaces"
 _CONFLICT = 409
 _GONE = 404
+_AT_ONCE = 16
+"""Services; when activators come and go all are written, and wakes must get through."""
 
 Front = tuple[str, str]
 """A Service: namespace and name."""
@@ -39,9 +42,14 @@ class Publisher:
         self._api = api
         self._existing = existing
         """Our slices of a Service as they were watched, or older."""
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def publish(self, front: Front, wanted: tuple[Body, ...]) -> None:
         """Write what differs; an object that is not as was watched is no failure."""
+        async with self._turns:
+            await self._publish(front, wanted)
+
+    async def _publish(self, front: Front, wanted: tuple[Body, ...]) -> None:
         todo = changes(self._existing(front), wanted)
         base = f"{_GROUP}/{front[0]}/endpointslices"
         for body in todo.create:
