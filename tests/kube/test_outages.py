@@ -31,7 +31,7 @@ LAG_S = 0.5
 RATE = 30.0
 PRE_STOP = {"lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
 LEASE = at(HOME, "leases", "fromzero-autoscaler")
-SLEEPERS = 150
+SLEEPERS = 100
 
 
 @pytest.fixture(scope="module")
