@@ -97,9 +97,11 @@ class Installed:
             except KeyError:
                 continue
             found.append(f"== {pod}\n{said}")
-        for each in self.cluster.events(self.home):
-            if each.get("type") == "Warning" or each.get("reason") == "Killing":
-                found.append(f"== {each['regarding']['name']}: {each.get('note')}")
+        found += [
+            f"== {each['regarding']['name']}: {each.get('note')}"
+            for each in self.cluster.events(self.home)
+            if each.get("type") == "Warning" or each.get("reason") == "Killing"
+        ]
         return "\n".join(found)
 
     def pods(self, component: str = "") -> list[str]:
