@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -47,6 +48,7 @@ STARVED = Image(entry=(sys.executable, *FOREVER), oom_s=0.2)
 def here():
     demand(unable())
     with Cluster() as cluster, cluster.inside(), installed(cluster) as found:
+        assert isinstance(found.node.images, dict)
         found.node.images["kserve/starved:v1"] = STARVED
         found.node.images["kserve/big:v1"] = replace(SERVER, pull_s=9.0)
         yield found
@@ -95,7 +97,7 @@ async def told(on: Stage, path: str) -> Object:
         p["status"]["podIP"] for p in pods if "autoscaler" in p["metadata"]["name"]
     ]
     reply = await send(ip, 9090, f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
-    return json.loads(reply.body) | {"code": reply.status}
+    return dict(json.loads(reply.body))
 
 
 async def status(on: Stage, name: str = N) -> Object | None:
@@ -320,7 +322,7 @@ def test_a_start_that_fails_again_is_left_alone_ever_longer_and_then_succeeds(
     async def scene(on):
         await on.manage()
         await on.begin(model(on, image=image))
-        rests = []
+        rests: list[int] = []
         while len(rests) < 3:
             reply = await ask(on)
             assert reply.status == 503, reply
@@ -357,6 +359,7 @@ def test_the_deadline_does_not_run_while_a_node_or_an_image_is_on_its_way(here, 
             assert json.loads(reply.body)["error"] == "not ready within 3 s"
             assert not far.done()
             its = await status(on, "far-predictor")
+            assert its, "far is not in /status"
             assert its["state"] == "starting", its
             with another_node(here, pool):
                 for each, name in ((big, "big"), (far, "far")):
@@ -535,7 +538,7 @@ def test_who_waits_for_a_deployment_that_vanishes_is_answered(here, space):
         for deployment in ("own", N):
             await until_nothing(on, deployment)
         for door in doors:
-            await until(f"nobody listens at {door}", lambda door=door: closed(door))
+            await until(f"nobody listens at {door}", partial(closed, door))
 
     here.play(space, scene)
 
