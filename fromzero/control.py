@@ -306,6 +306,7 @@ class Control:
 
     def _find(self) -> None:
         for key in tuple(self._backend.keys):
+            self._watch(key)
             managed, refusal = self._backend.managed(key), self._crew.refusal(key)
             finding = self._loads.finding(key)
             if finding is None and refusal and managed is not None:
@@ -359,13 +360,10 @@ class Control:
     def _watch(self, key: RevisionKey) -> None:
         """Have the load of *key* be read where its replicas are now."""
         managed = self._backend.managed(key)
-        if managed is None:
-            return
-        service = self._store.service(key.namespace, managed.service)
-        subject = subject_of(
-            managed, service, self._store.pods(*key), self._backend.shown(key)
-        )
-        self._loads.watch(key, subject)
+        if managed is not None:
+            service = self._store.service(key.namespace, managed.service)
+            pods, shown = self._store.pods(*key), self._backend.shown(key)
+            self._loads.watch(key, subject_of(managed, service, pods, shown))
 
     def _overridden(
         self, _was: object, now: tuple[Meta, Mapping[str, str]] | None

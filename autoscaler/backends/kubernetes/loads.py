@@ -33,6 +33,8 @@ class Subject:
     """What an Event is about."""
     ready: tuple[tuple[str, Pod], ...] = ()
     """Replicas that clients can reach, by their ids."""
+    leaving: tuple[tuple[str, Pod], ...] = ()
+    """Those that were told to stop, and finish what they have."""
     families: tuple[str, ...] = ("IPv4",)
     timeout_s: float = 0.0
     """The longest that a request may take; 0: no bound."""
@@ -53,6 +55,7 @@ def subject_of(
 ) -> Subject:
     """Return whose load is to be told of a revision: its *replicas* that are ready."""
     by_name = {pod.meta.name: pod for pod in pods}
+    leaving = [pod for pod in by_name.values() if pod.meta.deleting and pod.ips]
     return Subject(
         about=managed.owner,
         ready=tuple(
@@ -60,6 +63,7 @@ def subject_of(
             for each in replicas
             if each.ready and name_of(each.id) in by_name
         ),
+        leaving=tuple((pod.meta.name, pod) for pod in leaving),
         families=service.families if service else ("IPv4",),
         timeout_s=managed.spec.gate.timeout_s,
     )
@@ -106,7 +110,7 @@ class Loads:
         merge = before[1] if before else Merge()
         self._merges[key] = subject, merge
         if before is None or before[0] != subject:
-            merge.keep([name for name, _ in subject.ready])
+            merge.keep([name for name, _ in (*subject.ready, *subject.leaving)])
             self._aim(key, subject)
 
     def forget(self, key: RevisionKey) -> None:
@@ -197,14 +201,15 @@ class Loads:
             if not (subject.ready or view.addresses):
                 continue  # It sleeps: nobody waits for a sample.
             ready = [name for name, _ in subject.ready] if subject.direct else []
-            sample = merge.sample(view, ready, now)
+            leaving = [name for name, _ in subject.leaving] if subject.direct else []
+            sample = merge.sample(view, ready, now, leaving)
             if sample is not None:
                 self._hear(sample)
 
     def _aim(self, key: RevisionKey, subject: Subject) -> None:
         targets = {}
         if subject.direct:
-            for name, pod in subject.ready:
+            for name, pod in (*subject.ready, *subject.leaving):
                 host = address_of(pod, subject.families)
                 if host:
                     targets[name] = Target(key, name, host, places(pod))

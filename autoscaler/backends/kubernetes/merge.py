@@ -64,11 +64,18 @@ class Merge:
         for name in self._tracks.keys() - set(replicas):
             del self._tracks[name]
 
-    def sample(self, view: View, ready: Iterable[str], now: float) -> Sample | None:
+    def sample(
+        self,
+        view: View,
+        ready: Iterable[str],
+        now: float,
+        leaving: Iterable[str] = (),
+    ) -> Sample | None:
         """Return what is to be added for the second that ends now; None: not known.
 
         *ready* are the replicas that clients may reach. Where there is none, nothing
-        is missing.
+        is missing. Those *leaving* finish what they have: it counts while their pages
+        say it, and is no more missed than they are.
         """
         tracks = {name: self._tracks.get(name) for name in ready}
         told = [said for at, said in self._activators.values() if now - at <= FRESH_S]
@@ -82,7 +89,9 @@ class Merge:
             self._balance = None
             return None
         self.missing = inf
-        loads = [each.load(now) for each in known]
+        going = (self._tracks.get(name) for name in leaving)
+        finishing = [each for each in going if each and each.fresh(now)]
+        loads = [each.load(now) for each in (*known, *finishing)]
         window_s = max((over_s for _, over_s in loads), default=0.0)
         load = max(0.0, sum(each for each, _ in loads) - self._mean(window_s, now))
         span_s = now - self._told_at

@@ -261,7 +261,10 @@ def test_of_a_revision_those_are_read_that_are_ready_and_there():
         Replica(id="gone", ready=True),
     )
 
-    found = subject_of(managed, None, [pod("a"), pod("b")], replicas)
+    gone = pod("c")
+    gone = replace(gone, meta=replace(gone.meta, deleting=True))
+    found = subject_of(managed, None, [pod("a"), pod("b"), gone], replicas)
 
+    assert [name for name, _ in found.leaving] == ["c"]
     assert [name for name, _ in found.ready] == ["a~1"]
     assert (found.timeout_s, found.families) == (7.0, ("IPv4",))

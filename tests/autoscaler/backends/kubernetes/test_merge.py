@@ -370,3 +370,20 @@ def test_a_fleet_scales_up_by_load_that_no_activator_saw():
 
 def test_a_fleet_does_not_sleep_while_a_page_shows_a_request():
     assert set(lived([1.0] * 200)) <= {1, 2}
+
+
+def test_what_a_leaving_replica_finishes_counts_while_its_page_says_so():
+    merge = Merge()
+    seen = view(("new", False))
+    merge.read("new", gauged(2.0), 10.0)
+    merge.read("old", gauged(5.0), 10.0)
+
+    with_old = merge.sample(seen, ["new"], 10.5, ["old"])
+    assert with_old is not None
+    assert with_old.concurrency == 7.0
+
+    # Its page is gone with it, and nothing is missing.
+    merge.read("new", gauged(2.0), 14.0)
+    without = merge.sample(seen, ["new"], 14.5, ["old"])
+    assert without is not None
+    assert without.concurrency == 2.0
