@@ -627,10 +627,6 @@ def test_all_that_a_cluster_has_sleeps_wakes_and_scales(here, scenes):
     play(here, *scenes)
 
 
-@pytest.mark.xfail(
-    reason="what a pod on its way out still serves is in no load, so a window that is "
-    "hardly longer than preStop sees less than there is"
-)
 def test_a_rollout_under_load_scales_nothing(here):
     play(here, a_rollout_under_load_scales_nothing)
 
