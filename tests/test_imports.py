@@ -131,9 +131,7 @@ def test_only_the_kubernetes_backend_knows_kubernetes():
         if module.split(".")[0] == "kubernetes_asyncio"
     ]
 
-    assert {str(path) for path in knows} <= {
-        "autoscaler/backends/kubernetes/api.py"
-    }
+    assert {str(path) for path in knows} <= {"autoscaler/backends/kubernetes/api.py"}
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=str)

@@ -249,7 +249,9 @@ def test_what_is_said_of_one_revision_wins_over_fields_and_annotations():
     )
     live = {
         "min-replicas": Place("", "live.min-replicas", Marked(0, 0), problems),
-        "scale-to-zero-grace-period": Place("", "live.grace", Marked("9s", 0), problems),
+        "scale-to-zero-grace-period": Place(
+            "", "live.grace", Marked("9s", 0), problems
+        ),
     }
     component = Component(place=own, metadata=None, live=live)
 
