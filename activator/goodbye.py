@@ -23,6 +23,8 @@ from activator.h2 import (
 _PLAIN: Final = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 """What stays as it is in a grpc-message, beside letters and digits."""
 _LONGEST: Final = 1024
+_MOST: Final = 1000
+"""Answers to one client: who says more than it can have asked is told no more."""
 
 
 class Goodbye:
@@ -31,7 +33,7 @@ class Goodbye:
     Clients of gRPC call again and again where a connection merely ends.
     """
 
-    __slots__ = ("_answer", "_head", "_last", "_left", "_reason")
+    __slots__ = ("_answer", "_answered", "_head", "_last", "_left", "_reason")
 
     def __init__(self, reason: str) -> None:
         self._reason = reason[:_LONGEST]
@@ -42,6 +44,7 @@ class Goodbye:
         """Bytes to come that say nothing."""
         self._last = 0
         """The newest stream that was answered."""
+        self._answered = 0
 
     def end(self) -> bytes:
         """Return the last word: what was not answered may be sent elsewhere."""
@@ -50,21 +53,24 @@ class Goodbye:
 
     def feed(self, data: bytes) -> bytes:
         """Return the answers to what the client says next."""
-        answers = b""
-        while data:
+        answers: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end and self._answered < _MOST:
             if self._left:
-                rest = data[self._left :]
-                self._left -= len(data) - len(rest)
-                data = rest
+                over = min(self._left, end - at)
+                self._left -= over
+                at += over
                 continue
             wanted = self._wanted() - len(self._head)
-            self._head += data[:wanted]
-            data = data[wanted:]
+            self._head += data[at : at + wanted]
+            at = min(end, at + wanted)
             if len(self._head) == self._wanted():
-                answers += self._said(self._head)
+                if answer := self._said(self._head):
+                    answers.append(answer)
+                    self._answered += 1
                 self._left = length(self._head) + HEAD - len(self._head)
                 self._head = b""
-        return answers
+        return b"".join(answers)
 
     def _wanted(self) -> int:
         """Return how many bytes of a frame matter: of a ping, what it asks back."""

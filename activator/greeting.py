@@ -12,6 +12,8 @@ from typing import Final
 
 from activator.h2 import ACK, HEAD, PREFACE, SETTINGS, frame, length
 
+_MOST: Final = 10_000
+"""Frames of a client that are looked at for its acknowledgement."""
 _ACKNOWLEDGED: Final = frame(SETTINGS, flags=ACK)
 
 
@@ -27,7 +29,7 @@ class Greeting:
 
     word: Final = frame(SETTINGS)
 
-    __slots__ = ("_head", "_left", "over")
+    __slots__ = ("_frames", "_head", "_left", "over")
 
     def __init__(self) -> None:
         self.over = False
@@ -36,25 +38,33 @@ class Greeting:
         """The first bytes of the frame that is being read."""
         self._left = len(PREFACE)
         """Bytes to come before the next frame."""
+        self._frames = 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what is to be passed on now; nothing is kept back for long."""
-        passed = b""
-        while data and not self.over:
+        passed: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end and not self.over:
             before = self._head
             count = self._left or HEAD - len(before)
-            piece, data = data[:count], data[count:]
+            piece = data[at : at + count]
+            at += len(piece)
             if self._left:
                 self._left -= len(piece)
-                passed += piece
+                passed.append(piece)
                 continue
             head = before + piece
             if head == _ACKNOWLEDGED:
                 self.over = True
             elif not _ACKNOWLEDGED.startswith(head):
                 kept = _ACKNOWLEDGED.startswith(before)
-                passed += head if kept else piece
+                passed.append(head if kept else piece)
             whole = len(head) == HEAD
             self._head = b"" if whole else head
             self._left = length(head) if whole else 0
-        return passed + data
+            self._frames += whole
+            if self._frames >= _MOST:
+                # Whoever says so much before it acknowledges never will.
+                self.over = True
+        passed.append(data[at:])
+        return b"".join(passed)

@@ -182,7 +182,7 @@ class LinkServer:
             guest = await self._greeter.greet(link, where)
         finally:
             self._strangers -= 1
-        if guest is not None:
+        if guest is not None and self._admits(guest, where):
             peer = Peer(
                 link,
                 guest.key,
@@ -199,6 +199,15 @@ class LinkServer:
                     request.transport.abort()
         await link.close()
         return link
+
+    def _admits(self, guest: Guest, where: str) -> bool:
+        """Say whether *guest* is who it says; all activators know the same secret."""
+        name = guest.hello.name
+        if self._ears is None or self._ears.admits(name, where):
+            return True
+        self._metrics.trouble("stranger")
+        _log.warning("activator not at its address name=%r address=%s", name, where)
+        return False
 
     async def _attend(self, peer: Peer, guest: Guest, where: str) -> None:
         """Listen to *peer* until its end."""

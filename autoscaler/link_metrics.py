@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 TROUBLES = (
     "crowded", "forged", "garbled", "large", "late", "replaced", "secret",
-    "slow", "throttled", "unknown", "version",
+    "slow", "stranger", "throttled", "unknown", "version",
 )  # fmt: skip
 """Words for what goes wrong."""
 

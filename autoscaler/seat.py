@@ -25,6 +25,9 @@ class Known:
 class Ears(Protocol):
     """Who wants to know of activators; all are called in the event loop."""
 
+    def admits(self, name: str, address: str) -> bool:
+        """Say whether an activator of that name may come from there."""
+
     def connected(self, name: str) -> None:
         """Know that it can be told things."""
 

@@ -175,17 +175,16 @@ class Control:
 
     # What activators' links tell.
 
+    def admits(self, name: str, address: str) -> bool:
+        return self._crew.admits(name, address)
+
     def connected(self, name: str) -> None:
         self._stir()
 
-    def disconnected(self, name: str) -> None:
-        self._stir()
+    disconnected = leaving = connected
 
     def opened(self, name: str, key: RevisionKey) -> None:
         self._backend.look_at(key)
-
-    def leaving(self, name: str) -> None:
-        self._stir()
 
     # How it is wired.
 

@@ -258,11 +258,17 @@ def test_the_ports_are_those_of_the_programs(installed):
 
 def test_what_stands_in_is_reached_at_every_port_that_is_given(installed):
     policy = of("NetworkPolicy", installed)["fromzero-activator"]["spec"]
-    (rule,) = policy["ingress"]
-    (ports,) = rule["ports"]
+    rule, scrape = policy["ingress"]
+    below, above = rule["ports"]
 
     assert "from" not in rule
-    assert ports["port"] <= FIRST <= LAST <= ports["endPort"]
+    assert above["port"] <= FIRST <= LAST <= above["endPort"]
+    # All but the admin port, which only Prometheus has business with.
+    assert below["port"] == 1
+    assert (below["endPort"], above["port"]) == (9089, 9091)
+    assert scrape["from"][0]["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": "monitoring"
+    }
 
 
 def test_only_activators_reach_the_link_and_nobody_gives_orders(installed):

@@ -101,3 +101,14 @@ def test_a_long_reason_is_cut_and_its_length_written_in_more_than_one_byte():
     ((_, _, _, fields),) = frames(told.feed(frame(HEADERS, b"", stream=1)))
 
     assert fields.endswith(b"\x0cgrpc-message\x7f\x81\x07" + b"x" * 1024)
+
+
+def test_who_asks_without_end_is_answered_so_often_and_no_more():
+    goodbye = Goodbye("it does not start")
+    calls = b"".join(frame(HEADERS, b"", 4, 2 * n + 1) for n in range(5000))
+
+    answers = goodbye.feed(PREFACE + calls)
+
+    one = len(Goodbye("it does not start").feed(PREFACE + frame(HEADERS, b"", 4, 1)))
+    assert len(answers) == 1000 * one
+    assert goodbye.feed(calls) == b""

@@ -56,3 +56,13 @@ def test_what_is_kept_back_is_never_more_than_the_start_of_what_is_awaited(data)
     else:
         assert data == passed + ACKNOWLEDGED[:missing]
         assert missing < len(ACKNOWLEDGED)
+
+
+def test_who_never_acknowledges_is_passed_on_unread_at_last():
+    greeting = Greeting()
+    said = PREFACE + frame(SETTINGS) * 20_000
+
+    assert greeting.feed(said) == said
+    assert greeting.over
+    ack = frame(SETTINGS, flags=ACK)
+    assert greeting.feed(ack) == ack

@@ -537,6 +537,25 @@ def test_a_reader_that_is_slow_gets_the_newest_of_each_and_no_heap():
     play(scene())
 
 
+def test_a_name_that_is_not_its_own_gets_no_link_and_takes_nobodys_place():
+    async def scene() -> None:
+        async with house() as made, knock(made.address) as connect:
+            made.loop.configure(KEY, spec())
+            honest = await connect()
+            await honest.greet()
+            await until(lambda: made.here("a"))
+            made.strangers.add("a")
+
+            thief = await connect()
+            await thief.greet()
+
+            assert await thief.closed()
+            assert made.here("a")
+            assert made.metric("stranger") == 1
+
+    play(scene())
+
+
 # Who leads.
 
 

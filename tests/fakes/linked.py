@@ -96,6 +96,7 @@ class House:
         self.link.attach(self)
         self.told: list[tuple[str, ...]] = []
         """What it says of activators."""
+        self.strangers: set[str] = set()
         self.heard: list[Event] = []
         self.loop.listen(self.heard.append)
         self.sock = socket.create_server((HOST, port))
@@ -108,6 +109,9 @@ class House:
     @property
     def address(self) -> str:
         return f"{HOST}:{self.port}"
+
+    def admits(self, name: str, address: str) -> bool:
+        return name not in self.strangers
 
     def connected(self, name: str) -> None:
         self.told.append(("connected", name))

@@ -69,6 +69,8 @@ class Crew:
         self._ended = ended
         """Told of each whose process is no more."""
         self._pods: dict[str, Pod] = {}
+        self._known = False
+        """They were listed, once at least."""
         self._out: set[str] = set()
         """Those that were told that they are out."""
         self._odd: dict[str, str] = {}
@@ -77,6 +79,7 @@ class Crew:
     # What a reflector tells.
 
     def replaced(self, items: Mapping[str, Pod]) -> None:
+        self._known = True
         for name in self._pods.keys() - items.keys():
             self._gone(name)
         for name, pod in items.items():
@@ -92,6 +95,16 @@ class Crew:
         self._changed()
 
     # What is asked.
+
+    def admits(self, name: str, address: str) -> bool:
+        """Say whether an activator's link may come from *address*: only its pod's.
+
+        Before the pods are known nobody is turned away: who leads waits for them.
+        """
+        if not self._known:
+            return True
+        pod = self._pods.get(name)
+        return pod is not None and _plain(address) in pod.ips
 
     def standins(
         self, key: RevisionKey, entrances: tuple[Entrance, ...]
@@ -138,8 +151,7 @@ class Crew:
         return waits
 
     def _is_at_home(self, link: Linked, pod: Pod) -> bool:
-        # A socket of both families has IPv4 addresses in IPv6.
-        if link.address.removeprefix("::ffff:") in pod.ips:
+        if _plain(link.address) in pod.ips:
             return True
         if self._odd.get(link.name) != link.address:
             self._odd[link.name] = link.address
@@ -168,3 +180,8 @@ class Crew:
             self._odd.pop(name, None)
             self._links.ended(name)
             self._ended(name)
+
+
+def _plain(address: str) -> str:
+    """Return an IPv4 address that came by a socket of both families as it is."""
+    return address.removeprefix("::ffff:")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -93,11 +93,17 @@ def together(managed: Sequence[Managed], pieces: Sequence[Piece]) -> Iterator[Ma
 
 
 def distinct(every: Iterable[Route]) -> tuple[Route, ...]:
-    """Return all routes of a cluster, without models that two services claim.
+    """Return all routes of a cluster, without what two namespaces or services claim.
 
-    NAMESPACE/SERVICE is nobody's but that service's.
+    Hosts are NAME-NAMESPACE.DOMAIN, so a-b in c and a in b-c have one: it is neither's,
+    or one tenant could take another's requests. As a model, NAMESPACE/SERVICE is
+    nobody's but that service's.
     """
     found = tuple(every)
+    claimants: dict[str, set[str]] = defaultdict(set)
+    for each in found:
+        for host in each.hosts:
+            claimants[host].add(each.namespace)
     own = {f"{each.namespace}/{each.service}" for each in found}
     claims = Counter(model for route in found for model in route.models)
 
@@ -107,7 +113,11 @@ def distinct(every: Iterable[Route]) -> tuple[Route, ...]:
         return claims[model] < 2
 
     return tuple(
-        replace(route, models=tuple(each for each in route.models if its(route, each)))
+        replace(
+            route,
+            hosts=tuple(each for each in route.hosts if len(claimants[each]) < 2),
+            models=tuple(each for each in route.models if its(route, each)),
+        )
         for route in found
     )
 

@@ -119,3 +119,15 @@ def test_a_pod_that_came_is_expected_and_one_that_went_or_ended_has_ended():
 
     there.gone("b")
     assert links.said.count(("ended", "b")) == 1
+
+
+def test_only_a_pod_of_ours_may_come_and_from_its_own_address():
+    there, _ = crew()
+    assert there.admits("anybody", "10.9.9.9")
+
+    there.replaced({"a": pod("a")})
+
+    assert there.admits("a", "10.0.0.1")
+    assert there.admits("a", "::ffff:10.0.0.1")
+    assert not there.admits("a", "10.9.9.9")
+    assert not there.admits("scrape", "10.0.0.1")

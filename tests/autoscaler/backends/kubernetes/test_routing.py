@@ -156,3 +156,11 @@ def test_weights_of_every_route_sum_to_100(shares, there):
         assert route.backends
         assert abs(sum(weight for _, weight in route.backends) - 100) < 1e-9
         assert all(backend in found.managed for backend, _ in route.backends)
+
+
+def test_a_host_that_two_namespaces_claim_is_nobodys():
+    one = Route(namespace="b-c", service="a", hosts=("a-b-c.example.com", "a.b-c"))
+    two = Route(namespace="c", service="a-b", hosts=("a-b-c.example.com", "a-b.c"))
+
+    assert [each.hosts for each in distinct((one, two))] == [("a.b-c",), ("a-b.c",)]
+    assert [each.hosts for each in distinct((one,))] == [one.hosts]
