@@ -43,6 +43,7 @@ UNSEEN_RIGHTS = {
 UNSEEN_RULES = {
     "TCP 53": "an answer that is too long for UDP is asked for again by TCP",
     "fromzero-autoscaler, UDP 53": "some providers name the API server, by a host",
+    "TCP 1-9089": "target ports of headless Services, where an activator stands in",
     "TCP 6443": "where the API server's Service is translated before policies count",
 }
 """Ports that nobody connects to here, and why they are open."""
@@ -337,10 +338,12 @@ def test_the_policies_let_through_what_was_seen_and_each_rule_was_needed(here, s
     seen.world.namespaces["monitoring"] = labels
     seen.world.pods[monitoring.ipv4] = Pod("monitoring", {})
     (autoscaler,) = here.pods("autoscaler")
+    activator, *_ = here.pods("activator")
     with monitoring.inside():
-        address = here.node.host(here.home, autoscaler).ipv4
-        with urlopen(f"http://{address}:9090/metrics", timeout=10) as answer:
-            assert answer.status == 200
+        for pod in (autoscaler, activator):
+            address = here.node.host(here.home, pod).ipv4
+            with urlopen(f"http://{address}:9090/metrics", timeout=10) as answer:
+                assert answer.status == 200
     seen.look()
 
     used, refused = seen.judged()
