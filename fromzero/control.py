@@ -270,8 +270,7 @@ class Control:
                     await backend.stirred.wait()
             except TimeoutError:
                 pass
-            # A burst of events is one look.
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # A burst of events is one look.
 
     def _all_known(self) -> bool:
         return (
@@ -300,8 +299,11 @@ class Control:
     def _note(self) -> None:
         """Keep on the Lease what was let go by hand, so that no successor takes it."""
         if self._leads[0] and self._backend.released != self._noted:
-            self._noted = self._backend.released
-            self._lease.annotate(released.ANNOTATION, released.written(self._noted))
+            self._noted = now = self._backend.released
+            try:
+                self._lease.annotate(released.ANNOTATION, released.written(now))
+            except ValueError as error:
+                _log.error("what was released is not kept reason=%s", error)
 
     def _find(self) -> None:
         for key in tuple(self._backend.keys):
@@ -344,6 +346,7 @@ class Control:
             case Tell(message=Gone(key=key)):
                 self._loads.forget(key)
                 self._learned.forget(key)
+                self._overseer.found(key, None)
             case _:
                 pass
 

@@ -33,9 +33,12 @@ def fit(of: Revision, crowd: Crowd, reporters: Iterable[str], now: float) -> Non
         of.start(lack, now)
 
 
-def follow(of: Revision, now: float) -> None:
-    """Wake *of* if it is at zero and somebody waits; all else is its leader's."""
-    waits = of.called or of.reports.wants(now)
+def follow(of: Revision, crowd: Crowd, now: float) -> None:
+    """Wake *of* if it is at zero and somebody waits; all else is its leader's.
+
+    So is room, where it is short: the leader would have to undo it.
+    """
+    waits = not crowd.limited and (of.called or of.reports.wants(now))
     if of.want and waits and not of.replicas.target and now >= of.backoff.until:
         of.start(1, now)
 

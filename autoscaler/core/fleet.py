@@ -329,7 +329,7 @@ class Fleet:
         if self._leading:
             fit(of, self._crowd, self._reporters, now)
         else:
-            follow(of, now)
+            follow(of, self._crowd, now)
         self._touch(of)
         replicas = of.replicas
         if (

@@ -11,8 +11,8 @@ from autoscaler.backends.base import Launch
 from autoscaler.backends.kubernetes.allotment import Refused
 from autoscaler.backends.kubernetes.hands import Fleet, Hands
 from autoscaler.backends.kubernetes.managed import Managed
-from autoscaler.backends.kubernetes.pods import name_of, replica_of
-from autoscaler.backends.kubernetes.slices import changes
+from autoscaler.backends.kubernetes.pods import name_of
+from autoscaler.backends.kubernetes.slices import changes, is_ours
 from autoscaler.backends.kubernetes.tended import Count, Seen, Tended
 from autoscaler.clock import Clock, monotonic
 from autoscaler.core.commands import Decided, Order
@@ -68,7 +68,6 @@ class KubernetesBackend:
             self.look_at(key)
 
     def ready(self, key: RevisionKey, replica: str) -> None:
-        """Look again: an activator's word may come before the kubelet's."""
         self.look_at(key)
 
     # What happens.
@@ -81,7 +80,7 @@ class KubernetesBackend:
     @property
     def keys(self) -> Iterable[RevisionKey]:
         """All that is looked after, what is being let go too."""
-        return self._tended.keys()
+        return self._tended
 
     def managed(self, key: RevisionKey) -> Managed | None:
         """Return a revision as it is known."""
@@ -131,9 +130,8 @@ class KubernetesBackend:
                 pass
 
     def _reached(self, key: RevisionKey, replica: str, *, reached: bool) -> None:
-        tended, name = self._tended.get(key), name_of(replica)
-        if tended is not None and reached != (name in tended.reached):
-            (tended.reached.add if reached else tended.reached.discard)(name)
+        tended = self._tended.get(key)
+        if tended is not None and tended.reach(name_of(replica), reached=reached):
             self.look_at(key)
 
     def accepted(self, key: RevisionKey, replicas: int) -> None:
@@ -143,19 +141,23 @@ class KubernetesBackend:
     def refused(self, key: RevisionKey, reason: str) -> None:
         """Know that the API server will not take a count, however often it is asked."""
         tended = self._tended.get(key)
-        if tended is not None:
-            failure = StartFailure(reason=reason, final=True)
-            self._hands.remark(tended.managed, failure)
+        if tended is None:
+            return
+        failure = StartFailure(reason=reason, final=True)
+        self._hands.remark(tended.managed, failure)
+        seen = self._hands.cluster.seen(tended.managed)
+        if seen is not None and (tended.wanted or 0) > seen.deployment.replicas:
             self._loop.failed(key, failure)
             self.look_at(key)
 
     def lead(self, *, leading: bool) -> None:
         """Decide and publish from now on, or follow."""
-        self._leading = leading
+        before, self._leading = self._leading, leading
         for key, tended in self._tended.items():
             self._hands.scales.drop(key)
             seen = self._hands.cluster.seen(tended.managed)
-            tended.led(seen.deployment.replicas if seen else 0, leading=leading)
+            there = seen.deployment.replicas if seen else 0
+            tended.led(there, leading=leading, before=before)
         self._loop.lead(leading=leading)
         self.look_at_all()
 
@@ -174,9 +176,8 @@ class KubernetesBackend:
     def counted(self, namespace: str, managed: Iterable[Managed]) -> None:
         """Take a census of *namespace*: what is managed there, and nothing else."""
         every = {each.key: each for each in managed}
-        self._released = {
-            key for key in self._released if key.namespace != namespace or key in every
-        }
+        gone = {k for k in self._released if k.namespace == namespace} - every.keys()
+        self._released -= gone
         wanted = {k: each for k, each in every.items() if k not in self._released}
         for key, each in wanted.items():
             if key not in self._tended:
@@ -191,9 +192,10 @@ class KubernetesBackend:
                 if changed or tended.refused:
                     self._allot(tended)
                 self._configure(tended)
-        for key in [key for key in self._tended if key.namespace == namespace]:
-            if key not in wanted:
-                self._let_go(self._tended[key])
+        there = [each for key, each in self._tended.items() if key not in wanted]
+        for tended in there:
+            if tended.managed.key.namespace == namespace:
+                self._let_go(tended)
 
     def tend(self) -> None:
         """Do all that is due."""
@@ -208,8 +210,7 @@ class KubernetesBackend:
                 continue
             try:
                 self._look(tended, now)
-            except Exception:
-                # One revision's fault is not another's.
+            except Exception:  # One revision's fault is not another's.
                 _log.exception("failed to look after revision=%s", key)
                 self._due[key] = now + _LOOKS_S
         self._ration(now)
@@ -224,11 +225,7 @@ class KubernetesBackend:
         for each in lacking:
             tended = self._tended.get(each.key)
             if tended is not None:
-                failure = StartFailure(
-                    reason=each.reason,
-                    final=each.final,
-                    replica=replica_of(each.pod, tended.attempts.get(each.pod, 0)),
-                )
+                failure = each.failure(tended.attempts.get(each.pod, 0))
                 self._hands.remark(tended.managed, failure)
                 tended.failed(each.pod, final=each.final)
                 self._loop.failed(each.key, failure)
@@ -255,15 +252,12 @@ class KubernetesBackend:
         seen = self._hands.cluster.seen(tended.managed)
         if seen is None:
             return
-        given = self._hands.allotment.allot(
-            tended.managed.key,
-            tended.managed.doors,
-            seen.deployment.containers,
-            self._clock(),
-        )
+        key, doors = tended.managed.key, tended.managed.doors
+        containers = seen.deployment.containers
+        given = self._hands.allotment.allot(key, doors, containers, self._clock())
         if isinstance(given, Refused):
             tended.entrances, tended.refused = (), given.reason
-            self._due[tended.managed.key] = given.again_at
+            self._due[key] = given.again_at
         else:
             tended.entrances, tended.refused = given, ""
 
@@ -276,6 +270,8 @@ class KubernetesBackend:
         seen = self._hands.cluster.seen(tended.managed)
         if seen is None or seen.deployment.meta.deleting or not tended.adopted:
             self._forget(tended)
+        elif not (tended.leaves or any(map(is_ours, seen.slices))):
+            self._forget(tended)  # Nothing of ours is in its way.
         elif not tended.leaves:
             _log.info("letting go revision=%s", tended.managed.key)
             tended.leaves, tended.vain = True, False
@@ -285,6 +281,7 @@ class KubernetesBackend:
         key = tended.managed.key
         _log.info("let go revision=%s", key)
         del self._tended[key]
+        self._hands.scales.drop(key)
         self._hands.capacity.see(key, (), (), self._clock())
         self._due.pop(key, None)
         self._counts.pop(key, None)
@@ -302,9 +299,14 @@ class KubernetesBackend:
         self._due[key] = now + _LOOKS_S
         seen = hands.cluster.seen(managed)
         if seen is None:
-            # A Deployment that is gone takes its pods with it.
-            self._show(tended, ())
+            # A Deployment that is gone takes its pods with it; a Service does not.
+            if tended.adopted and not hands.cluster.exists(key):
+                self._show(tended, ())
             return
+        if tended.refused:
+            self._allot(tended)
+            if not tended.refused:
+                self._configure(tended)
         if not tended.adopted:
             if not tended.due(seen, now):
                 self._due[key] = now + 1.0
@@ -367,7 +369,11 @@ class KubernetesBackend:
                 self._hands.scales.want(key, 1, expected_version=version, costs=())
             return
         if wanted is None or (have and tended.leaves):
+            self._hands.scales.drop(key)
             return  # Others may scale what is let go by now.
+        if wanted == 0 and have and tended.stance.keeps:
+            self._hands.scales.drop(key)
+            return  # Who stood in has gone since it was decided.
         if have == wanted:
             self._hands.scales.drop(key)
             self._counts[key] = Count(have, now, watched=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from autoscaler.backends.kubernetes.facts import Happened, Pod
+from autoscaler.backends.kubernetes.pods import replica_of
 from autoscaler.backends.kubernetes.scheduling import (
     gpus_of,
     node_for,
@@ -18,7 +19,7 @@ from autoscaler.backends.kubernetes.scheduling import (
     wants_gpus,
 )
 from autoscaler.backends.kubernetes.symptoms import line
-from autoscaler.core.domain import Budget, RevisionKey
+from autoscaler.core.domain import Budget, RevisionKey, StartFailure
 
 UNSCHEDULABLE_S = 30.0
 LASTS_S = 300.0
@@ -36,6 +37,11 @@ class Lacking:
     """In the scheduler's words."""
     final: bool
     """No other revision has a GPU that could become free."""
+
+    def failure(self, attempt: int) -> StartFailure:
+        """Return the failed start that this is, after so many of the pod's."""
+        replica = replica_of(self.pod, attempt)
+        return StartFailure(reason=self.reason, final=self.final, replica=replica)
 
 
 @dataclass(slots=True)

@@ -61,6 +61,9 @@ class Cluster(Protocol):
     def seen(self, managed: Managed) -> Seen | None:
         """Return what there is of a revision; None: no Deployment or no Service."""
 
+    def exists(self, key: RevisionKey) -> bool:
+        """Say whether its Deployment is there."""
+
     def standins(
         self, key: RevisionKey, entrances: tuple[Entrance, ...]
     ) -> tuple[Standin, ...]:

@@ -120,6 +120,10 @@ class Overseer:
             events=self._store.events(namespace, pods),
         )
 
+    def exists(self, key: RevisionKey) -> bool:
+        """Say whether its Deployment is there."""
+        return self._store.deployment(*key) is not None
+
     def standins(
         self, key: RevisionKey, entrances: tuple[Entrance, ...]
     ) -> tuple[Standin, ...]:

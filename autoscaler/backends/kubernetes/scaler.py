@@ -100,6 +100,8 @@ class Scaler:
     def drop(self, key: RevisionKey) -> None:
         """Wish nothing of *key* any more: it is as it is to be, or another's."""
         self._errands.drop(key)
+        self._wished.pop(key, None)
+        self._vain.pop(key, None)
 
     async def _do(self, key: RevisionKey, wish: Wish) -> None:
         base = f"/apis/apps/v1/namespaces/{key.namespace}/deployments/{key.name}/scale"
@@ -113,7 +115,7 @@ class Scaler:
             if _passes(error):
                 raise
             _log.info('scale given up revision=%s error="%s"', key, error)
-            if error.status == CONFLICT and wish.expected_version is not None:
+            if wish.expected_version is not None:
                 self._vain[key] = wish
             if error.status in _SETTLED:
                 self._reconsider(key)
@@ -142,8 +144,10 @@ class Scaler:
         try:
             await self._api.patch(path, body, fieldManager=MANAGER)
         except ApiError as error:
-            if error.status != NOT_FOUND:
+            if error.status != NOT_FOUND and _passes(error):
                 raise
+            # It only helps a ReplicaSet to choose.
+            _log.info('mark refused pod=%s/%s error="%s"', key.namespace, pod, error)
 
 
 def _passes(error: ApiError) -> bool:

@@ -164,9 +164,20 @@ class Tended:
         self.wanted = max(replicas, scaling.min_replicas)
         self.stopped.update(name_of(each) for each in stop)
 
-    def led(self, there: int, *, leading: bool) -> None:
-        """Take what is *there* for what others have commanded; a wake goes on."""
-        waking = 0 if there else self.wanted or int(self.called)
+    def reach(self, pod: str, *, reached: bool) -> bool:
+        """Know whether activators can connect to *pod*; say whether that is news."""
+        if reached == (pod in self.reached):
+            return False
+        (self.reached.add if reached else self.reached.discard)(pod)
+        return True
+
+    def led(self, there: int, *, leading: bool, before: bool) -> None:
+        """Take what is *there* for what others have commanded; a wake goes on.
+
+        Only who led *before* has commanded what it wants; else it was only seen once.
+        """
+        asked = self.wanted if before and self.wanted else int(self.called)
+        waking = 0 if there else asked
         self.wanted = waking or None if leading else None
         self.called = bool(waking) and not leading
 

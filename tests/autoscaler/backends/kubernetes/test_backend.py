@@ -474,3 +474,62 @@ def test_a_count_that_is_never_taken_refuses_who_waits_with_the_reason():
     assert here.view.refusal is not None
     assert "denied" in here.view.refusal.reason
     assert [each.reason for each in here.remarked][-1].startswith("admission")
+
+
+def test_what_fell_asleep_under_another_leader_stays_asleep():
+    here = town(replicas=3)
+    here.backend.lead(leading=False)
+    here.run(200)
+    here.replicas = 0
+    here.version += 1
+    here.control()
+    here.run(30)
+
+    here.backend.lead(leading=True)
+    here.run(30)
+
+    assert here.replicas == 0
+
+
+def test_a_refused_scale_down_takes_nobody_down():
+    here = town()
+    here.load = 28
+    here.run(90)
+    assert here.replicas == 4
+    here.backend._tended[KEY].commanded(3, ())
+
+    here.backend.refused(KEY, "frozen until Monday")
+    here.settle()
+
+    assert here.status(KEY).ready == 4
+    assert here.view is not None
+    assert here.view.refusal is None
+    assert here.remarked[-1].reason == "frozen until Monday"
+
+
+def test_nothing_goes_to_zero_once_who_stood_in_has_gone():
+    here = town()
+    here.refused = 10**6
+    here.run(200)
+    assert here.replicas == 1
+    here.activators = ()
+    here.ours = ()
+    here.refused = 0
+    here.wished.clear()
+    here.backend.look_at(KEY)
+
+    here.settle()
+
+    assert here.replicas == 1
+
+
+def test_a_port_that_was_refused_is_given_when_it_is_free():
+    door = replace(MANAGED.doors[0], headless=True, target="nowhere")
+    here = town(managed=replace(MANAGED, doors=(door,)))
+    here.run(5)
+    assert KEY in here.backend.refusals()
+
+    here.backend._tended[KEY].managed = MANAGED
+    here.run(40)
+
+    assert KEY not in here.backend.refusals()

@@ -169,6 +169,9 @@ class Town:
             slices=(self.theirs(), *self.ours),
         )
 
+    def exists(self, key: RevisionKey) -> bool:
+        return self.there
+
     def standins(self, key: RevisionKey, entrances) -> tuple[Standin, ...]:
         return tuple(Standin(name=each, ips=("10.0.0.9",)) for each in self.activators)
 
