@@ -163,3 +163,8 @@ def test_a_frame_is_good_for_one_key_and_one_way():
     for other in (Seal(b"kex", "up"), Seal(b"key", "down")):
         with pytest.raises(SealError):
             other.open(frame)
+
+
+def test_what_is_not_text_is_no_frame():
+    with pytest.raises(SealError, match="not text"):
+        Seal(b"key", "up").open("\udcff" * 64)

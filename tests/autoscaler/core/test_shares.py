@@ -451,3 +451,9 @@ def test_every_slot_that_is_wanted_is_granted_once_all_is_told(
     short = [each for each in activators if granted[each.name] < each.held]
     spare = [each for each in activators if granted[each.name] > each.held]
     assert not (short and spare)
+
+
+def test_all_of_an_activators_views_are_its_own_ones():
+    shares = heirs("a", "b", term=7, r1=4)
+
+    assert shares.all_of("a") == [shares.personal("a", KEY)]
