@@ -19,7 +19,7 @@ def implausible(message: UpFrame) -> str:
     >>> from autoscaler.core.domain import RevisionKey
     >>> key = RevisionKey("ns", "iris")
     >>> implausible(Wake(key=key, reporter="a", epoch=1, held=-1))
-    'held = -1, must be at least 0'
+    'held = -1, must be at least 0 and at most 10000000'
     """
     match message:
         case Wake(held=held) if not 0 <= held <= _MOST:
