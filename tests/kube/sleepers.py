@@ -156,7 +156,8 @@ def written(log: Path) -> list[Write]:
                 time=_time(event),
                 path=path,
                 down=scales and asked < before,
-                wake=scales and (before, asked) == (0, 1),
+                # Of two that wake at once either may be logged first.
+                wake=scales and asked == 1 and before <= 1,
             )
         )
     return found
