@@ -501,9 +501,18 @@ def test_services_that_nobody_can_stand_in_for_keep_theirs_awake(here, space):
 
 
 async def asleep_and_asked(on: Stage, name: str, **where: str) -> asyncio.Task[Reply]:
-    """Ask for what sleeps, and return once its start has begun."""
+    """Ask for what sleeps, and return once its start has begun.
+
+    Its pods are gone by then: one that was not stopped yet might be kept and answer.
+    """
     deployment = where.get("service") or f"{name}-predictor"
     await on.until_replicas(deployment, 0)
+
+    async def stopped() -> bool:
+        pods = await on.pods(deployment)
+        return not any("deletionTimestamp" not in e["metadata"] for e in pods)
+
+    await until(f"{deployment} has no pod that stays", stopped, PATIENCE_S)
     asked = asyncio.create_task(ask(on, name, **where))
     await on.until_replicas(deployment, 1)
     assert not asked.done()
