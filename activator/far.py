@@ -7,6 +7,7 @@ from math import inf
 from typing import Protocol, cast
 
 from activator.core.ticket import Outcome
+from activator.transport import Tap
 from autoscaler.clock import Clock
 
 
@@ -33,20 +34,18 @@ class Near(Protocol):
         """Know that the replica's side has ended, and how."""
 
 
-class Far(asyncio.Protocol):
+class Far(Tap):
     """One connection to a replica, for one tunnel."""
 
-    __slots__ = ("_ended", "_heard", "_near", "_paused", "_transport", "stalled")
-
-    _transport: asyncio.Transport
+    __slots__ = ("_ended", "_heard", "_near", "stalled")
 
     def __init__(self, near: Near) -> None:
+        super().__init__()
         self._near: Near | None = near
         self._ended = False
         """The client will say no more."""
         self._heard = False
         """The replica has said all it will."""
-        self._paused = False
         self.stalled = inf
         """Since when the replica takes nothing."""
 
@@ -55,18 +54,6 @@ class Far(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Pass on what the client says."""
         self._transport.write(data)
-
-    def pause(self) -> None:
-        """Read nothing: the client does not take it."""
-        if not self._paused and not self._transport.is_closing():
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self._paused and not self._transport.is_closing():
-            self._paused = False
-            self._transport.resume_reading()
 
     def end(self) -> bool:
         """Pass on that the client will say no more; False: nor does the replica."""

@@ -24,6 +24,7 @@ from activator.phase import Fate
 from activator.pool import Pool
 from activator.settings import ActivatorSettings
 from activator.sides import Side
+from activator.transport import Tap
 from activator.wheel import Wheel
 from autoscaler.clock import Clock
 
@@ -42,21 +43,20 @@ class Shared(Protocol):
     upstreams: set[Upstream]
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Tap):
     """One connection to a replica."""
 
     __slots__ = (
         "_client", "_clock", "_done", "_exchange", "_fault", "_fields", "_heard",
-        "_longest", "_out", "_parser", "_paused", "_pieces", "_plane", "_poll",
-        "_pool", "_silent", "_surplus", "_trailers", "_transport", "_tunnel", "_used",
-        "_want_tail",
+        "_longest", "_out", "_parser", "_pieces", "_plane", "_poll", "_pool", "_silent",
+        "_surplus", "_trailers", "_tunnel", "_used", "_want_tail",
         "since", "spoke", "tail",
     )  # fmt: skip
 
-    _transport: asyncio.Transport
     _exchange: Exchange
 
     def __init__(self, plane: Shared, pool: Pool[Upstream]) -> None:
+        super().__init__()
         self.spoke = 0
         self.since = 0.0
         """When it was last given back."""
@@ -87,7 +87,6 @@ class Upstream(asyncio.Protocol):
         self._used = False
         """It has served an exchange before this one."""
         self._tunnel = False
-        self._paused = False
 
     # What the client's side asks.
 
@@ -109,18 +108,6 @@ class Upstream(asyncio.Protocol):
     def push(self, data: bytes) -> None:
         """Send more of a request's body, or of what a client says in a tunnel."""
         self._transport.write(data)
-
-    def pause(self) -> None:
-        """Read nothing: the client does not take it."""
-        if not self._paused and not self._transport.is_closing():
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self._paused and not self._transport.is_closing():
-            self._paused = False
-            self._transport.resume_reading()
 
     def close(self) -> None:
         """Break the connection off, and whatever it is about."""

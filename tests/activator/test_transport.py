@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from activator.listening import listen
-from activator.transport import peer_of, reset
+from activator.transport import Tap, peer_of, reset
 from tests.activator.rig import play
 
 
@@ -62,6 +62,47 @@ def test_a_reset_is_told_from_an_end():
 
             with pytest.raises(ConnectionResetError):
                 await reader.read()
+            writer.close()
+
+    play(scene())
+
+
+def test_a_tap_is_read_only_while_it_is_open_and_forgets_nothing():
+    class Noted(Tap):
+        def connection_made(self, transport) -> None:
+            self._transport = transport
+            made.set_result(self)
+
+        def data_received(self, data: bytes) -> None:
+            heard.append(data)
+
+    heard: list[bytes] = []
+    made: asyncio.Future[Noted]
+
+    async def scene() -> None:
+        nonlocal made
+        loop = asyncio.get_running_loop()
+        made = loop.create_future()
+        server = await loop.create_server(Noted, sock=listen("127.0.0.1", 0, 8))
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            tap = await made
+            tap.pause()
+            tap.pause()
+            writer.write(b"x")
+            await writer.drain()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert heard == []
+            tap.resume()
+            tap.resume()
+            while not heard:  # noqa: ASYNC110 - each turn is looked at
+                await asyncio.sleep(0)
+            assert heard == [b"x"]
+            tap._transport.abort()
+            tap.pause()
+            tap.resume()
             writer.close()
 
     play(scene())
