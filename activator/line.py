@@ -28,6 +28,7 @@ from autoscaler.core.frames import (
     Welcome,
 )
 from autoscaler.core.handshake import NEWEST, OLDEST, Keys, Seal, SealError, prove
+from autoscaler.core.pause import pause_s
 from autoscaler.core.wire import WireError
 
 _log = logging.getLogger(__name__)
@@ -77,16 +78,6 @@ class Hearer(Protocol):
 
     def trouble(self, kind: str) -> None:
         """Count what went wrong, in a word of a fixed list."""
-
-
-def pause_s(failures: int, uniform: float) -> float:
-    """Return how long to wait after so many failures in a row, jittered.
-
-    >>> pause_s(1, 0.0), pause_s(1, 1.0), pause_s(3, 0.5), pause_s(99, 1.0)
-    (0.1, 0.2, 0.6, 5.0)
-    """
-    most = min(_LAST_S, _FIRST_S * 2.0 ** min(failures - 1, 10))
-    return round(most * (1 + uniform) / 2, 6)
 
 
 class Line:
@@ -144,7 +135,7 @@ class Line:
                 _log.warning('no link autoscaler=%s reason="%s"', self, why)
                 told = why
             if self.wanted:
-                await asyncio.sleep(pause_s(failures, uniform()))
+                await asyncio.sleep(pause_s(failures, _FIRST_S, _LAST_S, uniform()))
 
     def _part(self) -> None:
         self.connected = self.leading = False

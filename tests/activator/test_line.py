@@ -8,10 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 
-from activator.line import pause_s
 from autoscaler.core.envelope import LARGEST, framed, read, written
 from autoscaler.core.frames import Handshake, Hello, Lead, Proof, Refused, Welcome
 from autoscaler.core.handshake import Keys, Seal, accept, challenge
@@ -20,13 +17,6 @@ from tests.fakes.linked import HOST, SECRET, front, house, play, quiet, until
 OTHER = b"somebody else's secret"
 
 Act = Callable[[web.WebSocketResponse, Seal], Awaitable[None]]
-
-
-@given(st.integers(1, 200), st.floats(0, 1))
-def test_pauses_grow_and_are_jittered_and_never_too_long(failures: int, uniform: float):
-    assert 0.1 <= pause_s(failures, uniform) <= 5.0
-    assert pause_s(failures, uniform) <= pause_s(failures + 1, uniform)
-    assert pause_s(failures, 1.0) == 2 * pause_s(failures, 0.0)
 
 
 class Impostor:

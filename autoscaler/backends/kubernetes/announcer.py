@@ -17,6 +17,7 @@ from autoscaler.backends.kubernetes.answers import (
 from autoscaler.backends.kubernetes.bulletin import Bulletin, Note, Series
 from autoscaler.backends.kubernetes.managed import Reference
 from autoscaler.clock import Clock, monotonic, wall
+from autoscaler.core.pause import pause_s
 
 _log = logging.getLogger(__name__)
 
@@ -114,9 +115,9 @@ class Announcer:
             pass
 
     async def _rest(self, stop: asyncio.Event) -> None:
-        most = min(_LONGEST_S, _FIRST_S * 2 ** min(self._failures - 1, 16))
+        wait_s = pause_s(self._failures, _FIRST_S, _LONGEST_S, self._uniform())
         try:
-            async with asyncio.timeout(most * (0.5 + self._uniform() / 2)):
+            async with asyncio.timeout(wait_s):
                 await stop.wait()
         except TimeoutError:
             pass

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from autoscaler.clock import Clock, monotonic
+from autoscaler.core.pause import pause_s
 
 K = TypeVar("K", bound=Hashable)
 W = TypeVar("W")
 
 _log = logging.getLogger(__name__)
 
-_FIRST_S = 0.1
+_FIRST_S = 0.2
 _LONGEST_S = 5.0
 """Somebody may be held for what is to be done, when the API server is back."""
 
@@ -85,10 +86,10 @@ class Errands(Generic[K, W]):
 
     async def _rest(self, key: K, failures: int) -> None:
         """Wait before another try; a new wish is tried at once, the first time."""
-        most = min(_LONGEST_S, _FIRST_S * 2 ** min(failures, 16))
+        wait_s = pause_s(failures, _FIRST_S, _LONGEST_S, self._uniform())
         event = self._waiting[key] = asyncio.Event()
         try:
-            async with asyncio.timeout(most * (0.5 + self._uniform() / 2)):
+            async with asyncio.timeout(wait_s):
                 if failures > 1:
                     await asyncio.get_running_loop().create_future()
                 await event.wait()

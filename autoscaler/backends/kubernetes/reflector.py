@@ -17,6 +17,7 @@ from autoscaler.backends.kubernetes.answers import (
 from autoscaler.backends.kubernetes.api import Api, Query
 from autoscaler.backends.kubernetes.raw import as_list, as_map, part, text
 from autoscaler.clock import Clock, monotonic
+from autoscaler.core.pause import pause_s
 
 T = TypeVar("T")
 Told = TypeVar("Told", contravariant=True)
@@ -176,9 +177,9 @@ class Reflector(Generic[T]):
 
     async def _rest(self, least_s: float) -> None:
         """Wait before the next try: the longer, the more have done no good."""
-        most = min(_LONGEST_S, _FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
-        await asyncio.sleep(max(least_s, most * (0.5 + self._uniform() / 2)))
+        wait_s = pause_s(self._failures, _FIRST_S, _LONGEST_S, self._uniform())
+        await asyncio.sleep(max(least_s, wait_s))
 
 
 def _not_after(version: str, other: str) -> bool:
