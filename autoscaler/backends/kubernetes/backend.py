@@ -15,6 +15,7 @@ from autoscaler.backends.kubernetes.pods import name_of
 from autoscaler.backends.kubernetes.slices import changes, is_ours
 from autoscaler.backends.kubernetes.tended import Count, Seen, Tended
 from autoscaler.clock import Clock, monotonic
+from autoscaler.core.agenda import Agenda
 from autoscaler.core.commands import Decided, Order
 from autoscaler.core.domain import Replica, RevisionKey, StartFailure
 from autoscaler.core.messages import Lost, Ready, Sample
@@ -43,7 +44,7 @@ class KubernetesBackend:
         self._clock = clock
         self._tended: dict[RevisionKey, Tended] = {}
         self._counts: dict[RevisionKey, Count] = {}
-        self._due: dict[RevisionKey, float] = {}
+        self._agenda: Agenda[Tended] = Agenda()
         self._dirty: dict[RevisionKey, None] = {}
         self._leading = False
         self._released: set[RevisionKey] = set()
@@ -75,7 +76,7 @@ class KubernetesBackend:
     @property
     def wake_at(self) -> float:
         """When `tend` is wanted, if nothing happens before."""
-        return min(*self._due.values(), self._hands.capacity.wake_at, inf)
+        return min(self._agenda.wake_at, self._hands.capacity.wake_at)
 
     @property
     def keys(self) -> Iterable[RevisionKey]:
@@ -201,18 +202,15 @@ class KubernetesBackend:
         """Do all that is due."""
         self.stirred.clear()
         now = self._clock()
-        keys = dict.fromkeys(key for key, at in self._due.items() if at <= now)
-        keys |= self._dirty
-        self._dirty = {}
-        for key in keys:
-            tended = self._tended.get(key)
-            if tended is None:
-                continue
+        keys, self._dirty = self._dirty, {}
+        while (due := self._agenda.pop(now)) is not None:
+            keys[due.managed.key] = None
+        for tended in filter(None, map(self._tended.get, keys)):
+            self._agenda.put(tended, now + _LOOKS_S)
             try:
                 self._look(tended, now)
             except Exception:  # One revision's fault is not another's.
-                _log.exception("failed to look after revision=%s", key)
-                self._due[key] = now + _LOOKS_S
+                _log.exception("failed to look after revision=%s", tended.managed.key)
         self._ration(now)
 
     def _ration(self, now: float) -> None:
@@ -257,7 +255,7 @@ class KubernetesBackend:
         given = self._hands.allotment.allot(key, doors, containers, self._clock())
         if isinstance(given, Refused):
             tended.entrances, tended.refused = (), given.reason
-            self._due[key] = given.again_at
+            self._look_by(tended, given.again_at)
         else:
             tended.entrances, tended.refused = given, ""
 
@@ -283,7 +281,7 @@ class KubernetesBackend:
         del self._tended[key]
         self._hands.scales.drop(key)
         self._hands.capacity.see(key, (), (), self._clock())
-        self._due.pop(key, None)
+        self._agenda.put(tended, inf)
         self._counts.pop(key, None)
         self._hands.allotment.free(key, self._clock())
         if self._leading:
@@ -293,10 +291,12 @@ class KubernetesBackend:
             # Its pods stay, and are somebody else's from now on.
             self._loop.observed(key, ())
 
+    def _look_by(self, tended: Tended, at: float) -> None:
+        self._agenda.put(tended, min(tended.due, at))
+
     def _look(self, tended: Tended, now: float) -> None:
         managed, hands = tended.managed, self._hands
         key = managed.key
-        self._due[key] = now + _LOOKS_S
         seen = hands.cluster.seen(managed)
         if seen is None:
             # A Deployment that is gone takes its pods with it; a Service does not.
@@ -308,8 +308,8 @@ class KubernetesBackend:
             if not tended.refused:
                 self._configure(tended)
         if not tended.adopted:
-            if not tended.due(seen, now):
-                self._due[key] = now + 1.0
+            if not tended.adoptable(seen, now):
+                self._look_by(tended, now + 1.0)
                 return
             tended.adopt(seen)
             self._loop.configure(key, tended.spec())
@@ -348,13 +348,13 @@ class KubernetesBackend:
         keeps = stance.keeps or tended.managed.floor_why
         last = tended.desired <= 1 and not tended.spec().scaling.min_replicas
         if not keeps and last and (keeps := hands.keeps(key)):
-            self._due[key] = now + _KEPT_S
+            self._look_by(tended, now + _KEPT_S)
         self._loop.standing(key, aside=stance.aside, keeps=keeps, awaits=awaits)
         ends = tended.redirect.wake_at, tended.starts.wake_at, tended.left_at
         todo = changes(seen.slices, wanted)
         if self._leading and (todo.create or todo.replace or todo.delete):
             hands.publish(key, tended.managed.service, wanted)
-        self._due[key] = min(self._due[key], max(now, min(ends)))
+        self._look_by(tended, max(now, min(ends)))
 
     def _count(self, tended: Tended, seen: Seen, now: float) -> None:
         """Have the Deployment ask for what was commanded, and for nothing less safe."""
@@ -382,7 +382,7 @@ class KubernetesBackend:
         if count is not None:
             count.watched |= have == count.replicas or now >= count.at + _OURS_S
             if not count.watched and count.replicas == wanted:
-                self._due[key] = min(self._due[key], count.at + _OURS_S)
+                self._look_by(tended, count.at + _OURS_S)
                 return
         if wanted == 0 and count is not None and count.replicas == 0:
             # It was at zero and is not any more: the other autoscaler woke it.

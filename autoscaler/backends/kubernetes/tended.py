@@ -63,6 +63,7 @@ class Tended:
         "attempts",
         "called",
         "desired",
+        "due",
         "entrances",
         "excess",
         "leaves",
@@ -84,6 +85,8 @@ class Tended:
     def __init__(self, managed: Managed, seen: Seen, now: float) -> None:
         self.managed = managed
         self.since = now
+        self.due = inf
+        """When to look at it again: an Agenda's."""
         self.adopted = False
         """The Fleet knows it."""
         self.rested = False
@@ -126,7 +129,7 @@ class Tended:
             scaling = replace(scaling, initial_scale=0)
         return spec if scaling is spec.scaling else replace(spec, scaling=scaling)
 
-    def due(self, seen: Seen, now: float) -> bool:
+    def adoptable(self, seen: Seen, now: float) -> bool:
         """Say whether a new revision can be taken as it is.
 
         A Fleet takes what it is shown first for what there is to be, so pods that are

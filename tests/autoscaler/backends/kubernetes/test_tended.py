@@ -15,11 +15,11 @@ def made(**changes) -> tuple[Town, Tended]:
 
 def test_a_new_revision_is_taken_when_its_pods_are_there_or_when_they_do_not_come():
     here, tended = made()
-    assert not tended.due(here.seen(MANAGED), 1.0)
-    assert tended.due(here.seen(MANAGED), 5.0)
+    assert not tended.adoptable(here.seen(MANAGED), 1.0)
+    assert tended.adoptable(here.seen(MANAGED), 5.0)
 
     here.control()
-    assert tended.due(here.seen(MANAGED), 1.0)
+    assert tended.adoptable(here.seen(MANAGED), 1.0)
 
 
 def test_what_may_not_go_to_zero_has_a_lower_bound_of_one():
