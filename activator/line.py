@@ -16,7 +16,17 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from activator.outbox import Outbox
 from autoscaler.clock import Clock
-from autoscaler.core.envelope import LARGEST, ROOM, USUAL, framed, opened, read, written
+from autoscaler.core.envelope import (
+    LARGEST,
+    ROOM,
+    USUAL,
+    expected,
+    framed,
+    opened,
+    read,
+    spoken,
+    written,
+)
 from autoscaler.core.frames import (
     Challenge,
     DownFrame,
@@ -40,8 +50,6 @@ _BEAT_S: Final = 5.0
 _CLOSE_S: Final = 1.0
 _FIRST_S: Final = 0.2
 _LAST_S: Final = 5.0
-_LONGEST: Final = 4096
-"""Characters of a word of the handshake."""
 
 W = TypeVar("W")
 
@@ -69,9 +77,6 @@ class Hearer(Protocol):
 
     def met(self, line: Line) -> None:
         """Know that *line* is connected, and say on it what must be said first."""
-
-    def parted(self, line: Line) -> None:
-        """Know that *line* is not connected any more."""
 
     def heard(self, line: Line, message: object) -> None:
         """Take a message, which is a DownFrame."""
@@ -142,7 +147,6 @@ class Line:
         self.seen = None
         self.parts = []
         self._outbox.clear()
-        self._hearer.parted(self)
 
     async def _once(self, session: aiohttp.ClientSession) -> str:
         """Connect, and talk until it breaks; return why it did."""
@@ -185,14 +189,14 @@ class Line:
         )
         try:
             async with asyncio.timeout(_GREETING_S):
-                await _say(socket, hello)
+                await socket.send_str(spoken(hello))
                 challenge = self._expect(await _hear(socket), Challenge)
                 answer = prove(known, hello, challenge)
                 if answer is None:
                     self._hearer.trouble("secret")
                     raise LinkError("the autoscaler does not know our secret")
                 proof, key = answer
-                await _say(socket, proof)
+                await socket.send_str(spoken(proof))
                 self._expect(await _hear(socket), Welcome)
         except WireError as error:
             self._hearer.trouble("garbled")
@@ -206,10 +210,7 @@ class Line:
         if isinstance(word, Refused):
             self._hearer.trouble("refused")
             raise LinkError(f"refused: {word.reason}")
-        if not isinstance(word, of):
-            rule = f"must be {of.__name__}"
-            raise WireError(f"a greeting has {type(word).__name__}, {rule}")
-        return word
+        return expected(word, of)
 
     async def _talk(
         self, socket: ClientWebSocketResponse, key: bytes, version: int
@@ -293,14 +294,7 @@ async def _hear(socket: ClientWebSocketResponse) -> object:
     message = await socket.receive()
     if message.type is not WSMsgType.TEXT:
         raise WireError(f"a greeting has {message.type.name}, must be text")
-    if len(message.data) > _LONGEST:
-        rule = f"at most {_LONGEST}"
-        raise WireError(f"a greeting has {len(message.data)} characters, {rule}")
     return read(message.data, Handshake)
-
-
-async def _say(socket: ClientWebSocketResponse, word: object) -> None:
-    await socket.send_str(framed([written(word)], 1))
 
 
 async def _close(link: ClientWebSocketResponse) -> None:

@@ -143,9 +143,6 @@ class Link:
         if self._leaving:
             line.tell(Leaving(reporter=self.name))
 
-    def parted(self, line: Line) -> None:
-        """Know that *line* is broken; what it said stands."""
-
     def trouble(self, kind: str) -> None:
         """Count what went wrong."""
         self._metrics.trouble(kind)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from autoscaler.core.envelope import framed, read, written
+from autoscaler.core.envelope import expected, read, spoken
 from autoscaler.core.frames import Handshake, Hello, Proof, Refused, Welcome
 from autoscaler.core.handshake import (
     NEWEST,
@@ -27,8 +27,6 @@ from autoscaler.peer import Trouble
 
 _log = logging.getLogger(__name__)
 
-_LONGEST: Final = 4096
-"""Characters of a word of the handshake."""
 _NAME: Final = 253
 """Of a Kubernetes object's name."""
 
@@ -60,9 +58,9 @@ class Greeter:
             async with asyncio.timeout(self._patience_s):
                 answer = await self._ask(socket)
                 if isinstance(answer, Guest):
-                    await _say(socket, Welcome())
+                    await socket.send_str(spoken(Welcome()))
                     return answer
-                await _say(socket, Refused(reason=answer))
+                await socket.send_str(spoken(Refused(reason=answer)))
         except TimeoutError:
             self._trouble("late")
             answer = f"it did not end its greeting within {self._patience_s:g} s"
@@ -88,7 +86,7 @@ class Greeter:
             _log.error("secret cannot be read reason=%s", error)
             return "this autoscaler cannot read its secret"
         sent = challenge(known, hello, secrets.token_hex(16), version)
-        await _say(socket, sent)
+        await socket.send_str(spoken(sent))
         key = accept(known, hello, sent, await _hear(socket, Proof))
         if key is None:
             self._trouble("secret")
@@ -100,15 +98,4 @@ async def _hear(socket: web.WebSocketResponse, of: type[W]) -> W:
     message = await socket.receive()
     if message.type is not WSMsgType.TEXT:
         raise WireError(f"a greeting has {message.type.name}, must be text")
-    if len(message.data) > _LONGEST:
-        rule = f"at most {_LONGEST}"
-        raise WireError(f"a greeting has {len(message.data)} characters, {rule}")
-    word = read(message.data, Handshake)
-    if not isinstance(word, of):
-        rule = f"must be {of.__name__}"
-        raise WireError(f"a greeting has {type(word).__name__}, {rule}")
-    return word
-
-
-async def _say(socket: web.WebSocketResponse, word: object) -> None:
-    await socket.send_str(framed([written(word)], 1))
+    return expected(read(message.data, Handshake), of)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import get_args
+from typing import TypeVar, get_args
 
 from autoscaler.core.wire import WireError, decode, encode
 
@@ -19,6 +19,11 @@ LARGEST = 1 << 20
 
 USUAL = 1 << 18
 """A frame that has so many is full."""
+
+WORD = 4096
+"""Characters of a word of the handshake at most."""
+
+W = TypeVar("W")
 
 _HEAD = '{"v":%d,"messages":['
 ROOM = 64
@@ -82,13 +87,28 @@ def opened(frame: str, of: object) -> Opened:
     return found
 
 
+def spoken(word: object) -> str:
+    """Return a word of the handshake in its frame: of the first version, as always."""
+    return framed([written(word)], 1)
+
+
 def read(frame: str, of: object) -> object:
     """Return the one message of *of* that stands in *frame* alone; or WireError."""
+    if len(frame) > WORD:
+        raise WireError(f"a greeting has {len(frame)} characters, at most {WORD}")
     found = opened(frame, of)
     if found.unknown or found.wrong or len(found.messages) != 1:
         why = "; ".join([*found.wrong, *found.unknown]) or len(found.messages)
         raise WireError(f"a frame of the handshake has {why}, must be one message")
     return found.messages[0]
+
+
+def expected(word: object, of: type[W]) -> W:
+    """Return *word*, whose turn it is; WireError: it is another's."""
+    if not isinstance(word, of):
+        rule = f"must be {of.__name__}"
+        raise WireError(f"a greeting has {type(word).__name__}, {rule}")
+    return word
 
 
 @cache

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from autoscaler.core.envelope import LARGEST, framed, read, written
+from autoscaler.core.envelope import LARGEST, framed, read, spoken, written
 from autoscaler.core.frames import Handshake, Hello, Lead, Proof, Refused, Welcome
 from autoscaler.core.handshake import Keys, Seal, accept, challenge
 from tests.fakes.linked import HOST, SECRET, front, house, play, quiet, until
@@ -38,7 +38,7 @@ class Impostor:
         hello = read(message.data, Handshake)
         assert isinstance(hello, Hello)
         sent = challenge(self.known, hello, "nonce", 1)
-        await socket.send_str(framed([written(sent)], 1))
+        await socket.send_str(spoken(sent))
         message = await socket.receive()
         if message.type is not web.WSMsgType.TEXT:
             return socket
@@ -68,7 +68,7 @@ async def impostor(
 
 
 async def welcome(socket: web.WebSocketResponse) -> None:
-    await socket.send_str(framed([written(Welcome())], 1))
+    await socket.send_str(spoken(Welcome()))
 
 
 async def nothing(socket: web.WebSocketResponse, seal: Seal) -> None:
@@ -90,7 +90,7 @@ def test_an_autoscaler_that_does_not_know_the_secret_hears_no_more_than_a_hello(
 
 
 async def refuse(socket: web.WebSocketResponse, seal: Seal) -> None:
-    await socket.send_str(framed([written(Refused(reason="too old"))], 1))
+    await socket.send_str(spoken(Refused(reason="too old")))
 
 
 def test_why_it_was_refused_is_logged_once_and_counted(caplog):
@@ -108,7 +108,7 @@ async def binary(socket: web.WebSocketResponse, seal: Seal) -> None:
 
 
 async def unsealed(socket: web.WebSocketResponse, seal: Seal) -> None:
-    await socket.send_str(framed([written(Lead(term=9, leading=True))], 1))
+    await socket.send_str(spoken(Lead(term=9, leading=True)))
 
 
 async def no_frame(socket: web.WebSocketResponse, seal: Seal) -> None:

@@ -25,7 +25,7 @@ from autoscaler.core.domain import (
     Route,
     ScalingSpec,
 )
-from autoscaler.core.envelope import LARGEST, framed, opened, read, written
+from autoscaler.core.envelope import LARGEST, framed, opened, read, spoken, written
 from autoscaler.core.fleet import Fleet
 from autoscaler.core.frames import (
     Challenge,
@@ -228,7 +228,7 @@ class Stranger:
         self.up = self.down = Seal(b"", "")
 
     async def say(self, word: object) -> None:
-        await self.socket.send_str(framed([written(word)], 1))
+        await self.socket.send_str(spoken(word))
 
     async def hear(self) -> object:
         return read((await self.socket.receive()).data, Handshake)

@@ -8,10 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.domain import RevisionKey, Route
-from autoscaler.core.envelope import LARGEST, Opened, framed, opened, read, written
+from autoscaler.core.envelope import (
+    LARGEST,
+    WORD,
+    Opened,
+    expected,
+    framed,
+    opened,
+    read,
+    spoken,
+    written,
+)
 from autoscaler.core.frames import (
     DownFrame,
     Handshake,
+    Hello,
     Leaving,
     Routing,
     UpFrame,
@@ -39,7 +50,26 @@ def test_what_comes_out_of_a_frame_is_what_went_in(union: Any, data: st.DataObje
 def test_a_word_of_the_handshake_stands_alone(data: st.DataObject):
     fact = data.draw(st.from_type(Handshake))
 
-    assert read(framed([written(fact)], 1), Handshake) == fact
+    frame = spoken(fact)
+
+    if len(frame) > WORD:
+        with pytest.raises(WireError, match="at most 4096"):
+            read(frame, Handshake)
+    else:
+        assert read(frame, Handshake) == fact
+
+
+def test_a_word_of_the_handshake_is_short():
+    with pytest.raises(WireError, match="has 4097 characters, at most 4096"):
+        read(spoken(Welcome()).ljust(WORD + 1), Handshake)
+
+    assert read(spoken(Welcome()).ljust(WORD), Handshake) == Welcome()
+
+
+def test_a_word_counts_only_in_its_turn():
+    assert expected(Welcome(), Welcome) == Welcome()
+    with pytest.raises(WireError, match="has Welcome, must be Hello"):
+        expected(Welcome(), Hello)
 
 
 def test_types_of_a_newer_release_are_told_apart_from_what_is_wrong():
