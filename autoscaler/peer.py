@@ -53,7 +53,7 @@ class Peer:
         self._version = version
         self._clock = clock
         self._trouble = trouble
-        self._bucket = Bucket(rate=rate, burst=_BURST_S * rate, now=clock())
+        self._bucket = Bucket(_BURST_S * rate, each_s=1 / rate)
         self._slow_s = slow_s
         self._into = Seal(key, "up")
         self._out = Seal(key, "down")

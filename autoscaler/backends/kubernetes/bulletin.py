@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from autoscaler.backends.kubernetes.bucket import Bucket
 from autoscaler.backends.kubernetes.managed import Reference
 from autoscaler.backends.kubernetes.stamp import stamp
+from autoscaler.bucket import Bucket
 
 _API = "events.k8s.io/v1"
 _CONTROLLER = "fromzero"
@@ -119,7 +119,8 @@ class Bulletin:
             self._series.move_to_end(note)
             often = known.written > 1
             self._enqueue(known, max(now, known.wrote + _HEARTBEAT_S) if often else now)
-        elif self._bucket(note.about).take(now):
+        elif (bucket := self._bucket(note.about)).ready_at(now) <= now:
+            bucket.take(1, now)
             fresh = Series(
                 note=note, name=self._name(note), first=wall, last=wall, said=now
             )
@@ -140,7 +141,7 @@ class Bulletin:
         """Return what is to be written now; then one of the methods below is called."""
         if self.wake_at(now) > now:
             return None
-        self._rate.take(now)
+        self._rate.take(1, now)
         _, _, series = heapq.heappop(self._queue)
         series.queued = False
         return series
