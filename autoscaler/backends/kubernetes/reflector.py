@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 from autoscaler.backends.kubernetes.answers import (
@@ -27,14 +28,19 @@ _log = logging.getLogger(__name__)
 _WATCH_S = 300  # And up to as much again, so that not all watches end at once.
 _FIRST_S = 0.1
 _LONGEST_S = 10.0  # Requests may be held for what is not watched, after an outage.
-_DOUBTS = 3  # Times that a kind which was there must be absent to be believed.
+_DOUBT_S = 30.0  # A kind which was there must be absent for so long to be believed.
 _SHORT_S = 5.0  # A watch that ended sooner has done no good.
 _KEPT = (0, 429)  # After these the place in the watch is still good.
+_SKIPS = 20  # Objects that are told of where more cannot be read.
+_REASON = 200  # Characters.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[T]):
-    """What is listed, and how an object of it is read."""
+    """What is listed, and how an object of it is read.
+
+    One that makes *read* raise is as if it were not there, and told of.
+    """
 
     path: str
     read: Callable[[Mapping[str, Any]], T]
@@ -54,7 +60,7 @@ class Sink(Protocol[Told]):
         """Take an object that is new or other than it was."""
 
     def gone(self, name: str) -> None:
-        """Forget an object."""
+        """Forget an object, if it was told of."""
 
 
 class Reflector(Generic[T]):
@@ -81,13 +87,15 @@ class Reflector(Generic[T]):
         self._version = ""
         """What was told is as of this; empty: all of it must be listed."""
         self._failures = 0
-        self._absences = 0
+        self._absent_since = inf
         self._there = False
         """The cluster has the kind, when it was last asked."""
         self.synced = False
         """All that there is has been told, once at least."""
         self.failing = ""
         """Why what was told may be old; empty: it is not."""
+        self.skipped: dict[str, str] = {}
+        """Objects that cannot be read, some of them, and why."""
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -96,13 +104,14 @@ class Reflector(Generic[T]):
             least_s = 0.0
             try:
                 await self._once()
-                self._absences = 0
             except ApiError as error:
                 least_s = error.retry_after_s
-                self._absences = self._absences + 1 if error.status == NOT_FOUND else 0
+                now = self._clock()
+                absent = error.status == NOT_FOUND
+                self._absent_since = min(self._absent_since, now) if absent else inf
                 if error.status not in _KEPT:
                     self._version = ""
-                if self._absences and (not self._there or self._absences > _DOUBTS):
+                if absent and not self._doubts(now):
                     self._absent()
                     least_s = self._source.absent_s * (0.5 + self._uniform())
                 else:
@@ -110,6 +119,14 @@ class Reflector(Generic[T]):
             if self._clock() - began >= _SHORT_S:
                 self._failures = 0
             await self._rest(least_s)
+
+    def _doubts(self, now: float) -> bool:
+        """Say whether a kind is still believed to be there, whatever is answered.
+
+        A server that starts, or a definition that is made anew, says for a while that
+        there is none: nobody is to be let go for that.
+        """
+        return self._there and now < self._absent_since + _DOUBT_S
 
     async def _once(self) -> None:
         """List if that must be, then watch until the server ends it."""
@@ -125,17 +142,20 @@ class Reflector(Generic[T]):
     async def _list(self) -> None:
         items: dict[str, T] = {}
         version = ""
+        self.skipped = {}
         async for page in self._api.pages(self._source.path, **self._source.query):
             # Every page is as of the first one.
             version = version or text(part(page, "metadata"), "resourceVersion")
             for raw in as_list(page.get("items")):
                 if name := text(part(raw, "metadata"), "name"):
-                    items[name] = self._source.read(raw)
+                    for item in self._read(name, raw):
+                        items[name] = item
         if not version:
             raise ApiError(0, UNREACHABLE, "a list has no metadata.resourceVersion")
         self._sink.replaced(items)
         self._version = version
         self._there = self.synced = True
+        self._absent_since = inf
 
     def _heard(self, event: Mapping[str, Any]) -> None:
         raw = as_map(event.get("object"))
@@ -147,11 +167,30 @@ class Reflector(Generic[T]):
             return
         match event.get("type"):
             case "ADDED" | "MODIFIED" if name:
-                self._sink.changed(name, self._source.read(raw))
+                read = self._read(name, raw)
+                for item in read:
+                    self._sink.changed(name, item)
+                if not read:
+                    self._sink.gone(name)
             case "DELETED" if name:
+                self.skipped.pop(name, None)
                 self._sink.gone(name)
         self._version = version
         self._failures = 0
+
+    def _read(self, name: str, raw: Mapping[str, Any]) -> tuple[T, ...]:
+        """Read one object; nothing: it cannot be, which is no other's business."""
+        try:
+            read = self._source.read(raw)
+        except Exception as error:
+            if len(self.skipped) < _SKIPS and name not in self.skipped:
+                _log.exception(
+                    "object skipped path=%s name=%s", self._source.path, name
+                )
+                self.skipped[name] = f"{type(error).__name__}: {error}"[:_REASON]
+            return ()
+        self.skipped.pop(name, None)
+        return (read,)
 
     def _absent(self) -> None:
         """Know that the cluster has no such kind: nothing to be noisy about."""
@@ -162,6 +201,7 @@ class Reflector(Generic[T]):
         self._well()
 
     def _well(self) -> None:
+        self._absent_since = inf
         if self.failing:
             _log.info("watching again path=%s", self._source.path)
             self.failing = ""

@@ -58,6 +58,14 @@ class Mirror:
         self.newest[name] = version
 
 
+class Patient(Mirror):
+    """Told that an object is gone of which it never heard."""
+
+    def gone(self, name) -> None:
+        if name in self.items:
+            super().gone(name)
+
+
 def version_of(raw) -> int:
     return int(reading.meta(raw).resource_version)
 
@@ -169,7 +177,7 @@ def raw(name: str, version: int) -> dict:
 
 
 def reflector(server, sink, **options) -> Reflector[int]:
-    source = Source(path=PATH, read=version_of, **options)
+    source = Source(**{"path": PATH, "read": version_of, **options})
     return Reflector(server, source, sink, lambda: 0.5, now)
 
 
@@ -350,8 +358,101 @@ def test_a_kind_that_was_there_must_be_absent_for_a_while_to_be_believed():
 
             server.absent = True
             server.break_off()
-            await asyncio.sleep(10.0)
+            await asyncio.sleep(25.0)
+            assert sink.items == server.objects
+            await asyncio.sleep(20.0)
             assert sink.items == {}
+
+    virtually(scene)
+
+
+def test_doubts_begin_anew_where_a_kind_was_there_in_between():
+    async def scene():
+        server, sink = Server(), Mirror()
+        server.put("a")
+        async with reflecting(reflector(server, sink)) as its:
+            await asyncio.sleep(1.0)
+            for _ in range(5):
+                server.absent = True
+                server.break_off()
+                await asyncio.sleep(20.0)
+                assert its.failing
+                server.absent = False
+                await asyncio.sleep(20.0)
+                assert (its.failing, sink.items) == ("", server.objects)
+
+    virtually(scene)
+
+
+def picky(raw) -> int:
+    if raw["metadata"]["name"] == "bad":
+        raise RecursionError("too deep")
+    return version_of(raw)
+
+
+def test_an_object_that_cannot_be_read_is_skipped_told_of_once_and_no_others_matter(
+    caplog,
+):
+    async def scene():
+        server, sink = Server(), Patient()
+        for name in ("bad", "good"):
+            server.put(name)
+        its = reflector(server, sink, read=picky)
+        async with reflecting(its):
+            await asyncio.sleep(1.0)
+            for name in ("bad", "late", "bad"):
+                server.put(name)
+            await asyncio.sleep(1.0)
+            assert sorted(sink.items) == ["good", "late"]
+            assert its.synced
+            assert its.skipped == {"bad": "RecursionError: too deep"}
+
+            server.delete("bad")
+            await asyncio.sleep(1.0)
+            assert its.skipped == {}
+
+    virtually(scene)
+
+    (said,) = [each.getMessage() for each in caplog.records]
+    assert said == f"object skipped path={PATH} name=bad"
+
+
+def test_an_object_that_cannot_be_read_any_more_is_gone():
+    async def scene():
+        server, sink = Server(), Mirror()
+        server.put("a")
+        versions = []
+
+        def once(raw) -> int:
+            versions.append(version_of(raw))
+            return versions[-1] if len(versions) == 1 else 1 // 0
+
+        its = reflector(server, sink, read=once)
+        async with reflecting(its):
+            await asyncio.sleep(1.0)
+            assert sink.items == server.objects
+            server.put("a")
+            await asyncio.sleep(1.0)
+            assert sink.items == {}
+            assert list(its.skipped) == ["a"]
+
+    virtually(scene)
+
+
+def test_only_some_of_what_cannot_be_read_is_kept():
+    async def scene():
+        server, sink = Server(), Mirror()
+        for number in range(200):
+            server.put(f"m{number}")
+
+        def never(raw) -> int:
+            raise ValueError("x" * 10_000)
+
+        its = reflector(server, sink, read=never)
+        async with reflecting(its):
+            await asyncio.sleep(10.0)
+            assert len(its.skipped) == 20
+            assert max(map(len, its.skipped.values())) <= 200
 
     virtually(scene)
 
