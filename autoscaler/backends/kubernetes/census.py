@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from autoscaler.backends.kubernetes import consent, isvc, plain, rivals, routing
+from autoscaler.backends.kubernetes import isvc, plain, rivals, routing
 from autoscaler.backends.kubernetes.enrol import Enrolled, Owner, enrol
 from autoscaler.backends.kubernetes.facts import (
     Deployment,
@@ -17,7 +17,7 @@ from autoscaler.backends.kubernetes.facts import (
     Service,
     Writer,
 )
-from autoscaler.backends.kubernetes.managed import Finding, Managed
+from autoscaler.backends.kubernetes.managed import Finding, Managed, reference
 from autoscaler.backends.kubernetes.piece import Piece, Sheet
 from autoscaler.backends.kubernetes.preflight import Seen
 from autoscaler.backends.kubernetes.rivals import Written
@@ -115,7 +115,7 @@ class _Taker:
         around = self._around(sheet.pieces)
         if before is not None and before.around == around:
             return before
-        owner = Owner(reference=consent.reference(one), isvc=one.meta.name)
+        owner = Owner(reference=reference(one), isvc=one.meta.name)
         enrolled = [
             enrol(piece, owner, seen, service)
             for piece, (seen, service) in zip(sheet.pieces, around, strict=True)
@@ -145,7 +145,7 @@ class _Taker:
         around = (*met, clash)
         if before is not None and before.around == around:
             return before
-        owner = Owner(reference=plain.reference(its))
+        owner = Owner(reference=reference(its))
         enrolled = [
             enrol(piece, owner, seen, service)
             for piece, (seen, service) in zip(sheet.pieces, met, strict=True)
@@ -170,7 +170,7 @@ class _Taker:
             holder = self._claimed.get(piece.service)
             if holder is not None:
                 return Finding(
-                    about=plain.reference(its),
+                    about=reference(its),
                     key=RevisionKey(its.meta.namespace, its.meta.name),
                     reason="ServiceShared",
                     message=f"Service {piece.service} is that of {holder} already, "

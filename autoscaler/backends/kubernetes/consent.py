@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoscaler.backends.kubernetes.facts import InferenceService
-from autoscaler.backends.kubernetes.managed import Finding, Reference
+from autoscaler.backends.kubernetes.managed import Finding, Reference, reference
 from autoscaler.service import EXPLAINER, PREDICTOR, TRANSFORMER
 
 CLASS = "serving.kserve.io/autoscalerClass"
@@ -32,17 +32,6 @@ class Consent:
     """Those that may be once KServe has said the mode, which it never does of what it
     cannot read."""
     findings: tuple[Finding, ...] = ()
-
-
-def reference(isvc: InferenceService) -> Reference:
-    """Return what Events about *isvc* are about."""
-    return Reference(
-        api_version="serving.kserve.io/v1beta1",
-        kind="InferenceService",
-        namespace=isvc.meta.namespace,
-        name=isvc.meta.name,
-        uid=isvc.meta.uid,
-    )
 
 
 def consent(isvc: InferenceService) -> Consent:

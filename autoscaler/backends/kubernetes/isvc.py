@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from autoscaler.backends.kubernetes import consent
+from autoscaler.backends.kubernetes.consent import consent
 from autoscaler.backends.kubernetes.facts import InferenceService
-from autoscaler.backends.kubernetes.managed import Finding
+from autoscaler.backends.kubernetes.managed import Finding, reference
 from autoscaler.backends.kubernetes.overrides import Overrides, places
 from autoscaler.backends.kubernetes.piece import Piece, Sheet
 from autoscaler.backends.kubernetes.remarks import complaints, malformed, remarks
@@ -54,13 +54,13 @@ _KNOWN_PROTOCOLS = ("v1", "v2")
 
 def read(isvc: InferenceService, defaults: SpecDefaults, overrides: Overrides) -> Sheet:
     """Read *isvc*; if one of its fields is malformed, hands off all of it."""
-    agreed = consent.consent(isvc)
+    agreed = consent(isvc)
     opted = agreed.components or agreed.waits
     if not opted:
         return Sheet(findings=agreed.findings)
     reader = _Reader(isvc, defaults, overrides, opted)
     pieces = tuple(reader.pieces())
-    about = consent.reference(isvc)
+    about = reference(isvc)
     wrong = [each for each in reader.problems if malformed(each)]
     if agreed.waits:
         findings = (*agreed.findings, *complaints(about, wrong))
@@ -193,7 +193,7 @@ class _Reader:
             return
         self.findings.append(
             Finding(
-                about=consent.reference(self.isvc),
+                about=reference(self.isvc),
                 reason="CanaryTrafficPercent",
                 message=f"{place.path} is ignored by KServe in Standard mode: write "
                 "the new version under spec.canary[], with a predictor.name and a "

@@ -38,8 +38,6 @@ class Subject:
     families: tuple[str, ...] = ("IPv4",)
     timeout_s: float = 0.0
     """The longest that a request may take; 0: no bound."""
-    direct: bool = True
-    """Clients reach its pods by its Service; False: only through activators."""
 
     @property
     def finishes(self) -> bool:
@@ -144,7 +142,7 @@ class Loads:
     def keeps(self, key: RevisionKey) -> str:
         """Return why *key* must not go to zero by what is known of its load."""
         found = self._merges.get(key)
-        if found is None or not found[0].direct:
+        if found is None:
             return ""
         subject, merge = found
         now = self._clock()
@@ -156,7 +154,7 @@ class Loads:
     def finding(self, key: RevisionKey) -> Finding | None:
         """Return what a person should know of *key*'s load; None: nothing."""
         found = self._merges.get(key)
-        if found is None or not found[0].direct:
+        if found is None:
             return None
         subject, merge = found
         now = self._clock()
@@ -200,17 +198,16 @@ class Loads:
                 continue
             if not (subject.ready or view.addresses):
                 continue  # It sleeps: nobody waits for a sample.
-            ready = [name for name, _ in subject.ready] if subject.direct else []
-            leaving = [name for name, _ in subject.leaving] if subject.direct else []
+            ready = [name for name, _ in subject.ready]
+            leaving = [name for name, _ in subject.leaving]
             sample = merge.sample(view, ready, now, leaving)
             if sample is not None:
                 self._hear(sample)
 
     def _aim(self, key: RevisionKey, subject: Subject) -> None:
         targets = {}
-        if subject.direct:
-            for name, pod in (*subject.ready, *subject.leaving):
-                host = address_of(pod, subject.families)
-                if host:
-                    targets[name] = Target(key, name, host, places(pod))
+        for name, pod in (*subject.ready, *subject.leaving):
+            host = address_of(pod, subject.families)
+            if host:
+                targets[name] = Target(key, name, host, places(pod))
         self._scraper.want(key, targets)

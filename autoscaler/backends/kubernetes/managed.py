@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autoscaler.backends.kubernetes.facts import Deployment, InferenceService
 from autoscaler.core.domain import RevisionKey, RevisionSpec
 
 
@@ -19,6 +20,21 @@ class Reference:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def reference(its: InferenceService | Deployment) -> Reference:
+    """Return what Events about *its* are about."""
+    if isinstance(its, Deployment):
+        api_version, kind = "apps/v1", "Deployment"
+    else:
+        api_version, kind = "serving.kserve.io/v1beta1", "InferenceService"
+    return Reference(
+        api_version=api_version,
+        kind=kind,
+        namespace=its.meta.namespace,
+        name=its.meta.name,
+        uid=its.meta.uid,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

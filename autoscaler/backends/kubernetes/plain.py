@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from autoscaler.backends.kubernetes.facts import Deployment
 from autoscaler.backends.kubernetes.isvc import sized
-from autoscaler.backends.kubernetes.managed import Finding, Reference
+from autoscaler.backends.kubernetes.managed import Finding, reference
 from autoscaler.backends.kubernetes.overrides import LIVE, Overrides, places
 from autoscaler.backends.kubernetes.piece import Piece, Sheet
 from autoscaler.backends.kubernetes.remarks import complaints, remarks
@@ -30,17 +30,6 @@ ANNOTATIONS: Mapping[str, str] = MappingProxyType(
 
 _INFERENCE_SERVICE = "InferenceService"
 _SHORT = 80
-
-
-def reference(deployment: Deployment) -> Reference:
-    """Return what Events about *deployment* are about."""
-    return Reference(
-        api_version="apps/v1",
-        kind="Deployment",
-        namespace=deployment.meta.namespace,
-        name=deployment.meta.name,
-        uid=deployment.meta.uid,
-    )
 
 
 def read(deployment: Deployment, defaults: SpecDefaults, overrides: Overrides) -> Sheet:

@@ -144,17 +144,6 @@ def test_waiting_for_a_window_to_pass_is_no_event():
     assert scene.loads.finding(KEY) is None
 
 
-def test_a_revision_that_only_activators_reach_is_scraped_by_nobody():
-    scene = Scene()
-    scene.loads.watch(KEY, subject(pod("a"), direct=False))
-
-    scene.loads.tell()
-
-    assert scene.heard[0].concurrency == 0.0
-    assert (scene.loads.keeps(KEY), scene.loads.finding(KEY)) == ("", None)
-    assert scene.loads._scraper._looks == {}
-
-
 def test_one_that_sleeps_costs_no_sample():
     scene = Scene()
     scene.views[KEY] = replace(awake(), addresses=())

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
-from autoscaler.backends.kubernetes.managed import Reference
+import pytest
+
+from autoscaler.backends.kubernetes.managed import reference
+from tests.autoscaler.backends.kubernetes.kserved import deployment, isvc
 
 
-def test_a_reference_reads_as_a_person_names_it():
-    iris = Reference(
-        api_version="serving.kserve.io/v1beta1",
-        kind="InferenceService",
-        namespace="production",
-        name="iris",
-    )
+@pytest.mark.parametrize(
+    ("its", "named", "version"),
+    [
+        (isvc(), "InferenceService production/iris", "serving.kserve.io/v1beta1"),
+        (deployment("web"), "Deployment production/web", "apps/v1"),
+    ],
+    ids=["KServe's", "plain"],
+)
+def test_a_reference_names_its_object_as_a_person_does_and_as_the_api_does(
+    its, named, version
+):
+    about = reference(its)
 
-    assert str(iris) == "InferenceService production/iris"
+    assert str(about) == named
+    assert about.api_version == version
+    assert about.uid == its.meta.uid

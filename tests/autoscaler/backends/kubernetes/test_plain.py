@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.backends.kubernetes.managed import reference
 from autoscaler.backends.kubernetes.overrides import LIVE, Overrides
 from autoscaler.backends.kubernetes.overrides import read as overridden
 from autoscaler.backends.kubernetes.piece import Sheet
-from autoscaler.backends.kubernetes.plain import MANAGED, SERVICE, read, reference
+from autoscaler.backends.kubernetes.plain import MANAGED, SERVICE, read
 from autoscaler.backends.kubernetes.space import Settings
 from autoscaler.core.domain import Metric
 from tests.autoscaler.backends.kubernetes.kserved import deployment
