@@ -306,7 +306,7 @@ def release(
     """In a cluster: let go of a revision, awake and ready, as it was before."""
     from fromzero.release import run
 
-    run(_client(admin_port, config), None if everything else name, seconds)
+    run(_client(admin_port, config), name, seconds, everything=everything)
 
 
 @app.command()

@@ -23,8 +23,17 @@ class Cluster(Protocol):
         """Begin to let go of one."""
 
 
-def run(cluster: Cluster, name: str | None, seconds: float) -> None:
-    """Let go of *name*, or of all if it is None; CommandError: not within *seconds*."""
+def run(
+    cluster: Cluster, name: str | None, seconds: float, *, everything: bool
+) -> None:
+    """Let go of *name*, or of *everything*, never of all because nothing was said.
+
+    CommandError: that is not one of them, or they are not let go of within *seconds*.
+    """
+    if name is None and not everything:
+        raise CommandError("release needs NAME, or --all for every revision")
+    if name is not None and everything:
+        raise CommandError(f"release has NAME = {name} and --all, must have one alone")
     asked = cluster.revisions() if name is None else cluster.find(name)
     for each in asked:
         cluster.release(each)

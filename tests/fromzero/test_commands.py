@@ -131,6 +131,11 @@ def test_recorded_decisions_that_agree_are_counted():
             ("replay", "no-such-file"), "no-such-file: cannot be read", id="no file"
         ),
         pytest.param(("wake",), "Missing argument 'NAME'", id="an argument is missing"),
+        pytest.param(
+            ("release",),
+            "release needs NAME, or --all for every revision",
+            id="nothing to release is named",
+        ),
         pytest.param(("no",), "No such command 'no'", id="no such command"),
         pytest.param(
             ("status", "--admin-port", "99999"),

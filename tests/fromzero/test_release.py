@@ -37,7 +37,7 @@ class Cluster:
 def test_a_release_ends_when_what_was_named_is_there_no_more(capsys):
     cluster = Cluster("iris", "llm")
 
-    run(cluster, "iris", seconds=60.0)
+    run(cluster, "iris", 60.0, everything=False)
 
     assert list(cluster.there) == ["llm"]
     assert capsys.readouterr().out == "a/iris is let go of\n"
@@ -46,7 +46,7 @@ def test_a_release_ends_when_what_was_named_is_there_no_more(capsys):
 def test_all_are_let_go_of(capsys):
     cluster = Cluster("iris", "llm", after=0)
 
-    run(cluster, None, seconds=60.0)
+    run(cluster, None, 60.0, everything=True)
 
     assert cluster.there == {}
     assert len(capsys.readouterr().out.splitlines()) == 2
@@ -56,4 +56,28 @@ def test_what_does_not_become_ready_in_time_is_named_with_its_reason():
     cluster = Cluster("iris", after=1000)
 
     with pytest.raises(CommandError, match="a/iris is starting: released"):
-        run(cluster, "iris", seconds=0.0)
+        run(cluster, "iris", 0.0, everything=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "everything", "said"),
+    [
+        pytest.param(
+            None, False, "release needs NAME, or --all for every revision", id="neither"
+        ),
+        pytest.param(
+            "iris",
+            True,
+            "release has NAME = iris and --all, must have one alone",
+            id="both",
+        ),
+    ],
+)
+def test_nothing_is_let_go_of_unless_it_was_said_what(name, everything, said):
+    cluster = Cluster("iris", "llm")
+
+    with pytest.raises(CommandError) as raised:
+        run(cluster, name, 60.0, everything=everything)
+
+    assert str(raised.value) == said
+    assert cluster.released == []
