@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from autoscaler import answers
 from autoscaler.answers import Known, Remark
-from autoscaler.core.commands import Order
+from autoscaler.core.commands import Order, Status
 from autoscaler.core.domain import RevisionKey
 
 _GRACE_S = 1.0
@@ -119,11 +119,11 @@ class _Api:
         async def handle(request: web.Request) -> web.Response:
             key = _key(request)
             try:
-                self._parts.loop.status(key)
+                before = self._parts.loop.status(key)
             except KeyError:
                 return _unknown(key)
             self._parts.loop.order(key, order)
-            return web.json_response(answers.revision(self._parts.loop.status(key)))
+            return self._after(before)
 
         return handle
 
@@ -133,12 +133,20 @@ class _Api:
             why = "there is nobody to release it to: this is no cluster"
             return web.json_response({"error": why}, status=409)
         try:
-            self._parts.loop.status(key)
+            before = self._parts.loop.status(key)
         except KeyError:
             return _unknown(key)
         if why := self._parts.release(key):
             return web.json_response({"error": why}, status=409)
-        return web.json_response(answers.revision(self._parts.loop.status(key)))
+        return self._after(before)
+
+    def _after(self, before: Status) -> web.Response:
+        """Answer with the revision as it is now, or as it was if that made it go."""
+        try:
+            now = self._parts.loop.status(before.key)
+        except KeyError:
+            now = before
+        return web.json_response(answers.revision(now))
 
 
 def _key(request: web.Request) -> RevisionKey:

@@ -18,12 +18,14 @@ from tests.fakes.known import IRIS, One
 
 
 @asynccontextmanager
-async def asking(why: str = "", **more: object) -> AsyncIterator[aiohttp.ClientSession]:
+async def asking(
+    loop: One | None = None, why: str = "", **more: object
+) -> AsyncIterator[aiohttp.ClientSession]:
     registry = CollectorRegistry()
     Counter("fromzero_things", "Things.", registry=registry).inc()
     sock = socket.create_server(("127.0.0.1", 0))
     parts = AdminParts(
-        loop=One(),
+        loop=loop or One(),
         registry=registry,
         ready=lambda: why,
         logs=lambda key: ("a line",),
@@ -160,6 +162,20 @@ def test_a_release_begins_for_a_known_revision_only():
 
     asyncio.run(scene())
     assert released == [IRIS]
+
+
+def test_a_release_that_takes_hold_at_once_is_answered_with_what_was_there():
+    loop = One()
+
+    async def scene():
+        async with asking(loop, release=lambda _: loop.go()) as session:
+            async with session.post(f"/release/{IRIS}") as answer:
+                said = await answer.json()
+                assert (answer.status, said["name"]) == (200, IRIS.name)
+            async with session.post(f"/release/{IRIS}") as answer:
+                assert answer.status == 404
+
+    asyncio.run(scene())
 
 
 def test_who_does_not_lead_refuses_a_release_with_its_reason():

@@ -20,12 +20,18 @@ class One:
 
     def __init__(self) -> None:
         self.its = ASLEEP
+        self._gone = False
+
+    def go(self) -> str:
+        """Have no revision from now on."""
+        self._gone = True
+        return ""
 
     def statuses(self) -> tuple[Status, ...]:
-        return (self.its,)
+        return () if self._gone else (self.its,)
 
     def status(self, key: RevisionKey) -> Status:
-        if key != IRIS:
+        if key != IRIS or self._gone:
             raise KeyError(key)
         return self.its
 
