@@ -11,7 +11,12 @@ UNREACHABLE = "Unreachable"
 """Reason of an error that is not the server's answer; its status is 0."""
 UNAUTHORIZED, NOT_FOUND, CONFLICT, GONE = 401, 404, 409, 410
 
-_LINE = 8 << 20  # Bytes; etcd keeps objects of 1.5 MiB, and JSON is longer.
+TOO_LARGE = "TooLarge"
+"""Reason of an error, of status 0 as well, where so much was answered."""
+
+LARGEST = 8 << 20
+"""Bytes of an answer, or of a watch's line; etcd keeps objects of 1.5 MiB, and JSON is
+longer."""
 _LONG_S = 3600  # No server asks for longer.
 _MESSAGE = 1_000  # Characters of an answer that is no Status.
 
@@ -79,6 +84,11 @@ def event(line: bytes) -> dict[str, Any]:
     return found
 
 
+def too_large(what: str, size: int) -> ApiError:
+    """Return the error of what has *size* bytes already."""
+    return ApiError(0, TOO_LARGE, f"{what} of {size} bytes, must be at most {LARGEST}")
+
+
 class Lines:
     """Cut a stream into lines; ApiError: one is too long, or the last has no end."""
 
@@ -107,9 +117,7 @@ class Lines:
 
     def _add(self, part: bytes) -> None:
         self._size += len(part)
-        if self._size > _LINE:
-            raise ApiError(
-                0, UNREACHABLE, f"a line of {self._size} bytes, must be at most {_LINE}"
-            )
+        if self._size > LARGEST:
+            raise too_large("a line", self._size)
         if part:
             self._parts.append(part)

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import ClientError, ClientResponse, ClientTimeout
 
 from autoscaler.backends.kubernetes.answers import (
+    LARGEST,
+    TOO_LARGE,
     UNAUTHORIZED,
     UNREACHABLE,
     ApiError,
@@ -34,6 +36,7 @@ from autoscaler.backends.kubernetes.answers import (
     event,
     parsed,
     refused,
+    too_large,
     words,
 )
 from autoscaler.clock import monotonic
@@ -49,7 +52,9 @@ Configure = Callable[["Configuration"], Awaitable[None]]
 
 _TIMEOUT_S = 30.0
 _CONNECT_S = 5.0
-_PAGE = 500  # Objects of a list that are read at once: some MB.
+_PAGE = 250  # Objects of a list that are read at once, at most.
+_GOOD = 1 << 20  # Bytes of a page; larger ones are followed by smaller ones.
+_LISTS = 4  # Pages that are read at once: memory is bounded, whatever is in them.
 _CALLS = 64  # Connections; each costs a handshake, and one does 100 calls/s and more.
 # Seconds of silence, seconds between probes, probes; as far as this system has them.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -82,7 +87,8 @@ class Api:
     """Speak with one API server; an async context manager.
 
     Every call ends within *timeout_s*; an answer that asks to wait is waited for within
-    it. There is no limit on the client's side to calls per second.
+    it, and one that is too large is refused. There is no limit on the client's side to
+    calls per second.
     """
 
     def __init__(self, configure: Configure, timeout_s: float = _TIMEOUT_S) -> None:
@@ -92,6 +98,7 @@ class Api:
         self._calls: RESTClientObject
         self._watches: RESTClientObject
         self._renewing = asyncio.Lock()
+        self._lists = asyncio.Semaphore(_LISTS)
 
     @classmethod
     def in_cluster(cls, timeout_s: float = _TIMEOUT_S) -> Self:
@@ -167,40 +174,56 @@ class Api:
 
     async def get(self, path: str, **query: Query) -> dict[str, Any]:
         """Return an object, or the first page of a list."""
-        return await self._call(_Request(method="GET", path=path, query=query))
+        return parsed(await self._call(_Request(method="GET", path=path, query=query)))
 
     async def create(self, path: str, body: object, **query: Query) -> dict[str, Any]:
         """Make an object; return it as it was made."""
-        return await self._call(
-            _Request(method="POST", path=path, query=query, body=body)
-        )
+        request = _Request(method="POST", path=path, query=query, body=body)
+        return parsed(await self._call(request))
 
     async def replace(self, path: str, body: object, **query: Query) -> dict[str, Any]:
         """Overwrite an object; with a resourceVersion in it, only that version."""
-        return await self._call(
-            _Request(method="PUT", path=path, query=query, body=body)
-        )
+        request = _Request(method="PUT", path=path, query=query, body=body)
+        return parsed(await self._call(request))
 
     async def patch(
         self, path: str, body: object, kind: Patch = Patch.MERGE, **query: Query
     ) -> dict[str, Any]:
         """Change what *body* says of an object; return all of it."""
-        return await self._call(
-            _Request(method="PATCH", path=path, query=query, body=body, kind=kind)
-        )
+        request = _Request(method="PATCH", path=path, query=query, body=body, kind=kind)
+        return parsed(await self._call(request))
 
     async def delete(self, path: str, **query: Query) -> dict[str, Any]:
         """Take an object away."""
-        return await self._call(_Request(method="DELETE", path=path, query=query))
+        request = _Request(method="DELETE", path=path, query=query)
+        return parsed(await self._call(request))
 
     async def pages(self, path: str, **query: Query) -> AsyncIterator[dict[str, Any]]:
-        """Yield a list page by page, all as of the first one's resourceVersion."""
-        asked: dict[str, Query] = {"limit": _PAGE, **query}
+        """Yield a list page by page, all as of the first one's resourceVersion.
+
+        Pages are as small as their objects are large; one that is refused for its size
+        is asked for again, smaller, down to a single object.
+        """
+        limit = _PAGE
+        asked: dict[str, Query] = dict(query)
         while True:
-            page = await self.get(path, **asked)
-            yield page
+            async with self._lists:
+                request = _Request(
+                    method="GET", path=path, query={"limit": limit, **asked}
+                )
+                try:
+                    data = await self._call(request)
+                except ApiError as error:
+                    if error.reason != TOO_LARGE or limit == 1:
+                        raise
+                    limit = max(1, limit // 4)
+                    continue
+                page = parsed(data)
+                limit = max(1, min(limit * _GOOD // len(data), limit * 2, _PAGE))
+                del data
             metadata = page.get("metadata")
             more = metadata.get("continue") if isinstance(metadata, dict) else None
+            yield page
             if not isinstance(more, str) or not more:
                 return
             asked["continue"] = more
@@ -232,7 +255,7 @@ class Api:
             _keep_alive(answer)
             yield await stack.enter_async_context(aclosing(_events(request, answer)))
 
-    async def _call(self, request: _Request) -> dict[str, Any]:
+    async def _call(self, request: _Request) -> bytes:
         until = monotonic() + self._timeout_s
         renewed = False
         with _translated(request):
@@ -251,10 +274,10 @@ class Api:
                             raise
                     await asyncio.sleep(wait_s)
 
-    async def _once(self, request: _Request) -> dict[str, Any]:
+    async def _once(self, request: _Request) -> bytes:
         limit = ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_S)
         async with self._answer(self._calls, request, limit) as answer:
-            return parsed(await answer.read())
+            return await _read(request, answer)
 
     @asynccontextmanager
     async def _answer(
@@ -289,7 +312,7 @@ class Api:
         async with answer:
             if answer.status >= 300:
                 raise refused(
-                    await answer.read(),
+                    await _read(request, answer),
                     answer.status,
                     answer.headers.get("Retry-After"),
                 )
@@ -317,6 +340,16 @@ def _translated(request: _Request) -> Iterator[None]:
         yield
     except (ClientError, TimeoutError, OSError) as error:
         raise ApiError(0, UNREACHABLE, f"{request}: {words(error)}") from error
+
+
+async def _read(request: _Request, answer: ClientResponse) -> bytes:
+    """Return all of an answer; ApiError: it is too large to be read."""
+    data = bytearray()
+    async for chunk in answer.content.iter_any():
+        data += chunk
+        if len(data) > LARGEST:
+            raise too_large(f"{request}: an answer", len(data))
+    return bytes(data)
 
 
 async def _events(

@@ -146,7 +146,8 @@ class Reflector(Generic[T]):
         async for page in self._api.pages(self._source.path, **self._source.query):
             # Every page is as of the first one.
             version = version or text(part(page, "metadata"), "resourceVersion")
-            for raw in as_list(page.get("items")):
+            # Taken out of it, so that it is not kept while the next one is waited for.
+            for raw in as_list(page.pop("items", None)):
                 if name := text(part(raw, "metadata"), "name"):
                     for item in self._read(name, raw):
                         items[name] = item

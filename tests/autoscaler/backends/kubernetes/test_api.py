@@ -6,14 +6,17 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 
 from autoscaler.backends.kubernetes.api import Api, ApiError, Patch
 from tests.autoscaler.backends.kubernetes.troubled import (
     LIMIT_S,
     Trouble,
     answering,
+    listening,
     road,
 )
 
@@ -166,6 +169,90 @@ def test_a_token_that_a_program_makes_is_made_again_when_it_is_refused(tmp_path)
     bounded(scene)
 
 
+class Listing:
+    """A list of objects of *sizes* in bytes, a page as large as it is asked for."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = sizes
+        self.limits: list[int] = []
+        self.answered: list[int] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        limit = int(request.query["limit"])
+        begin = int(request.query.get("continue", "0"))
+        sizes = self.sizes[begin : begin + limit]
+        more = str(begin + limit) if begin + limit < len(self.sizes) else ""
+        page = {
+            "metadata": {"continue": more},
+            "items": [{"n": begin + n, "x": "x" * s} for n, s in enumerate(sizes)],
+        }
+        text = json.dumps(page)
+        self.limits.append(limit)
+        self.answered.append(len(text))
+        return web.Response(text=text)
+
+
+@asynccontextmanager
+async def listed(sizes: list[int]):
+    its = Listing(sizes)
+    app = web.Application()
+    app.router.add_get("/list", its.answer)
+    async with listening(app) as url, Api.at(url, "word", None) as api:
+        yield api, its
+
+
+async def numbers(api: Api) -> list[int]:
+    return [each["n"] async for page in api.pages("/list") for each in page["items"]]
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param([100] * 1000, id="small ones"),
+        pytest.param([MIB] * 40, id="large ones"),
+        pytest.param([100] * 600 + [3 * MIB] * 12 + [100] * 600, id="some large ones"),
+        pytest.param([7 * MIB, 7 * MIB], id="the largest"),
+    ],
+)
+def test_a_list_is_whole_however_large_its_objects_are(sizes):
+    async def scene():
+        async with listed(sizes) as (api, its):
+            assert await numbers(api) == list(range(len(sizes)))
+            assert max(its.limits) <= 250
+            assert len(its.limits) <= 60
+
+    bounded(scene)
+
+
+def test_pages_become_smaller_before_they_are_too_large_and_larger_again():
+    async def scene():
+        sizes = [20_000] * 400 + [100] * 2000
+        async with listed(sizes) as (api, its):
+            await numbers(api)
+
+            assert max(its.answered[1:8]) <= 1.1 * MIB
+            assert its.limits[-1] == 250
+
+    bounded(scene)
+
+
+def test_an_object_that_is_too_large_by_itself_is_refused_by_name_of_its_list():
+    async def scene():
+        async with listed([100, 9 * MIB]) as (api, its):
+            with pytest.raises(ApiError) as caught:
+                await numbers(api)
+
+            assert caught.value.reason == "TooLarge"
+            assert "GET /list: an answer of " in str(caught.value)
+            assert str(caught.value).endswith("bytes, must be at most 8388608")
+            assert its.limits == [250, 62, 15, 3, 1, 2, 1]
+
+    bounded(scene)
+
+
 def by_program(url: str, program: str) -> dict:
     command = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -289,5 +376,24 @@ def test_a_watch_that_breaks_off_in_a_line_is_an_error(cluster, space):
                 await watched(api, path, before, 30)
 
         assert caught.value.status == 0
+
+    bounded(scene)
+
+
+@pytest.mark.slow
+def test_pages_of_large_objects_of_a_real_server_have_each_once(cluster, space):
+    async def scene():
+        path = MAPS.format(space)
+        async with Api.at(cluster.url, cluster.admin.token, cluster.ca) as api:
+            for number in range(20):
+                await api.create(path, config_map(f"m{number}", x="x" * 900_000))
+            pages = [
+                [each["metadata"]["name"] for each in page["items"]]
+                async for page in api.pages(path)
+            ]
+
+        assert max(map(len, pages)) <= 15
+        assert sum(map(len, pages)) == 21  # And one of Kubernetes'.
+        assert len({name for page in pages for name in page}) == 21
 
     bounded(scene)
