@@ -17,6 +17,8 @@ from activator.core.fields import Field
 from activator.core.framing import CHUNKED, Fault
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
+_LONGEST_LINE: Final = 128
+"""Of a first line but for its target, with empty lines before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class RequestReader:
         "_longest_target",
         "_parser",
         "_pieces",
+        "_said",
         "_since",
         "_tail",
         "_target",
@@ -67,6 +70,8 @@ class RequestReader:
         """The last bytes read, which may begin an empty line."""
         self._since = 0
         """Bytes since the request began, or since the last byte of its body."""
+        self._said = b""
+        """The request's first bytes, until its head was read."""
 
     @property
     def begun(self) -> bool:
@@ -89,6 +94,8 @@ class RequestReader:
             if end < len(data):
                 data, rest = data[:end], data[end:]
             self._since += len(data)
+            if self.exchange is None:
+                self._said = self._so_far(data) if self._said else data
             try:
                 self._parser.feed_data(data)
             except HttpParserUpgrade:
@@ -124,6 +131,11 @@ class RequestReader:
     def close(self) -> None:
         """Let go of the parser, which holds on to this."""
         del self._parser
+
+    def _so_far(self, data: bytes) -> bytes:
+        """Return what began a request, as far as a first line can reach."""
+        said = self._said
+        return said + data if len(said) < self._longest_target + _LONGEST_LINE else said
 
     def _end(self, data: bytes) -> int:
         """Return where an empty line ends that may have begun before *data*."""
@@ -189,12 +201,16 @@ class RequestReader:
         if self.exchange is not None:
             self._fields.clear()  # Those of a head that `_upgraded` wrote.
             return
-        parser = self._parser
-        exchange = Exchange(parser.get_method(), self._target)
+        parser, target = self._parser, self._target
+        exchange = Exchange(parser.get_method(), target)
         keep = parser.should_keep_alive()
         self.fault = exchange.ask(self._fields, keep, parser.get_http_version)
         self._fields.clear()
-        if self._since > self._longest or len(self._target) > self._longest_target:
+        line = b"%b %b HTTP/1." % (exchange.method, target)
+        if not self._said.startswith(line) and not _begins(self._said, line):
+            self._spoil(400, "the first line is not METHOD TARGET HTTP/1.1")
+        self._said = b""
+        if self._since > self._longest or len(target) > self._longest_target:
             self.fault = None
             self._fields.clear()
             self._too_long()
@@ -214,6 +230,20 @@ class RequestReader:
             exchange.complete = True
             if self._fields:
                 exchange.trailers = tuple(self._fields)
+
+
+def _begins(said: bytes, line: bytes) -> bool:
+    r"""Say whether *said* is *line*, exactly, or that after empty lines.
+
+    llhttp passes over more spaces than one and a lone CR or LF before the line, and
+    takes RTSP for HTTP: each is read otherwise by somebody else.
+
+    >>> _begins(b"\r\nGET / HTTP/1.1", b"GET /"), _begins(b"\nGET / HTTP/1.1", b"GET /")
+    (True, False)
+    """
+    rest = said.lstrip(b"\r\n")
+    lines, odd = divmod(len(said) - len(rest), 2)
+    return not odd and said.startswith(b"\r\n" * lines + line)
 
 
 def _words(error: HttpParserError) -> str:

@@ -25,6 +25,7 @@ from activator.core.fields import (
     NAMESPACE,
     REPEATABLE,
     REQUEST,
+    TRAILER,
     UPGRADE,
     Field,
     lines,
@@ -190,6 +191,8 @@ class Exchange:
             if not self.old:
                 return Fault(400, "no Host field")
             host = b""
+        elif not host:
+            return Fault(400, "an empty Host field")
         if is_plain(self.method, self.target, host):
             self.host = host
             return None
@@ -286,7 +289,7 @@ class Exchange:
             owed = b"".join([b"%x\r\n%b\r\n" % (len(p), p) for p in pieces])
             if self.complete and not self._ended:
                 self._ended = True
-                owed += b"0\r\n%b\r\n" % lines(self.trailers, REQUEST)
+                owed += b"0\r\n%b\r\n" % lines(self.trailers, TRAILER)
         else:
             owed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self.kept:
@@ -393,4 +396,4 @@ class Exchange:
         """Return what ends the answer's body for the client."""
         if not self.encoded:
             return b""
-        return b"0\r\n%b\r\n" % lines(trailers, ANSWER) if trailers else _END
+        return b"0\r\n%b\r\n" % lines(trailers, TRAILER) if trailers else _END

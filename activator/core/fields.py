@@ -44,12 +44,12 @@ class Kinds(dict[bytes, int]):
 
     def __init__(self, table: Mapping[bytes, int]) -> None:
         super().__init__()
-        self._table = table
+        self.table = table
 
     def __missing__(self, name: bytes) -> int:
         lower = name.lower()
-        kind = self._table.get(lower, PASS)
-        if kind == PASS and lower.replace(b"_", b"-") in self._table:
+        kind = self.table.get(lower, PASS)
+        if kind == PASS and lower.replace(b"_", b"-") in self.table:
             kind = DROP
         if len(self) < _REMEMBERED and len(name) <= _LONGEST:
             self[name] = kind
@@ -84,6 +84,24 @@ REQUEST: Final = Kinds(
 )
 
 ANSWER: Final = Kinds({**_HOP_BY_HOP, b"upgrade": DROP})
+
+# What decides before a body is read must not be said, or changed, after it (RFC 9110
+# §6.5.1): who merges trailers into the fields would decide otherwise than we did.
+_NEVER_LAST: Final = (
+    "authorization proxy-authorization www-authenticate proxy-authenticate "
+    "authentication-info proxy-authentication-info cookie set-cookie "
+    "content-encoding content-type content-range content-location trailer "
+    "cache-control max-forwards range if-match if-none-match if-modified-since "
+    "if-unmodified-since if-range pragma age date expires location retry-after vary "
+    "forwarded via x-real-ip x-http-method-override"
+)
+
+TRAILER: Final = Kinds(
+    {
+        **REQUEST.table,
+        **dict.fromkeys(_NEVER_LAST.encode().split(), DROP),
+    }
+)
 
 
 def tokens(value: bytes) -> tuple[bytes, ...]:

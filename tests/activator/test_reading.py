@@ -69,9 +69,10 @@ def whole(reader: RequestReader) -> Exchange:
     return exchange
 
 
-def fault(data: bytes, bounds: Bounds | None = None) -> tuple[int, str]:
-    reader = RequestReader(bounds or Bounds())
-    reader.feed(data)
+def fault(*reads: bytes) -> tuple[int, str]:
+    reader = RequestReader(Bounds())
+    for data in reads:
+        reader.feed(data)
     assert reader.fault is not None, "it was taken"
     return reader.fault.status, reader.fault.reason
 
@@ -140,12 +141,28 @@ def test_a_websocket_takes_what_follows_its_head():
         pytest.param(b"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", id="space in target"),
         pytest.param(b"GET /\xff HTTP/1.1\r\nHost: h\r\n\r\n", id="not ASCII"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2 preface"),
+        pytest.param(b"GET  / HTTP/1.1\r\nHost: h\r\n\r\n", id="two spaces"),
+        pytest.param(b"GET /  HTTP/1.1\r\nHost: h\r\n\r\n", id="two spaces more"),
+        pytest.param(b"GET / RTSP/1.0\r\nHost: h\r\n\r\n", id="RTSP"),
+        pytest.param(b"OPTIONS / RTSP/1.1\r\nHost: h\r\n\r\n", id="newer RTSP"),
+        pytest.param(b"DESCRIBE / RTSP/1.0\r\nHost: h\r\n\r\n", id="RTSP alone"),
+        pytest.param(b"\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", id="leading LF"),
+        pytest.param(b"\rGET / HTTP/1.1\r\nHost: h\r\n\r\n", id="leading CR"),
+        pytest.param(b"\n\rGET / HTTP/1.1\r\nHost: h\r\n\r\n", id="leading LF CR"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost:\r\n\r\n", id="empty Host"),
         pytest.param(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", id="CONNECT"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
     ],
 )
 def test_a_malformed_head_is_refused(head):
     assert fault(head)[0] == 400
+    assert fault(*[bytes([byte]) for byte in head])[0] == 400
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, 40])
+def test_empty_lines_before_a_request_are_passed_over(lines):
+    for reads in ([b"\r\n" * lines + GET], [b"\r\n"] * lines + [GET[:9], GET[9:]]):
+        assert read(reads) == [MEANING[GET]]
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,8 @@ def test_an_absolute_target_replaces_the_host():
          "both Content-Length and Transfer-Encoding"),
         ([HOST, (b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"0")],
          "both Content-Length and Transfer-Encoding"),
-        ([(b"Host", b"a b")], "Host has a character that no host has"),
+        ([(b"Host", b"a b")], "Host is not a host and a port"),
+        ([(b"Host", b" ")], "an empty Host field"),
     ],
 )  # fmt: skip
 def test_a_head_with_two_meanings_is_a_fault(fields, reason):

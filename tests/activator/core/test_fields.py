@@ -13,6 +13,7 @@ from activator.core.fields import (
     LENGTH,
     PASS,
     REQUEST,
+    TRAILER,
     Kinds,
     lines,
     tokens,
@@ -48,6 +49,18 @@ def test_a_name_that_a_gateway_would_take_for_a_special_one_is_dropped(name):
     expected = PASS if name == b"host_" else DROP
 
     assert REQUEST[name] == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"Content-Length", b"Transfer-Encoding", b"Host", b"Connection", b"TE",
+        b"Authorization", b"Cookie", b"Content-Type", b"X-Forwarded-For", b"Trailer",
+        b"Kserve-Isvc-Name", b"Set_Cookie", b"If-Match",
+    ],
+)  # fmt: skip
+def test_what_decides_before_a_body_never_comes_after_it(name):
+    assert lines([(name, b"x"), (b"Checksum", b"y")], TRAILER) == b"Checksum: y\r\n"
 
 
 def test_names_that_are_remembered_are_bounded():

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from activator.core.framing import Fault, address, is_chunked, length_of, status_line
+from activator.core.framing import (
+    Fault,
+    Hosts,
+    address,
+    is_chunked,
+    is_plain,
+    length_of,
+    status_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +69,53 @@ def test_an_absolute_target_says_the_host(method, target, expected):
         (b"GET", b"a", b"h", "the target is neither a path nor an http URL"),
         (b"GET", b"ftp://a/", b"h", "the target is neither a path nor an http URL"),
         (b"GET", b"", b"h", "the target is neither a path nor an http URL"),
-        (b"GET", b"http:///a", b"h", "the target has no host"),
-        (b"GET", b"http://", b"h", "the target has no host"),
+        (b"GET", b"http:///a", b"h", "the target's host is not a host and a port"),
+        (b"GET", b"http://", b"h", "the target's host is not a host and a port"),
         (b"GET", b"/a#b", b"h", "the target has a fragment"),
-        (b"GET", b"http://u@h/", b"h", "Host has a character that no host has"),
-        (b"GET", b"/", b"a/b", "Host has a character that no host has"),
-        (b"GET", b"/", b"a b", "Host has a character that no host has"),
-        (b"GET", b"/", b"a\xe9", "Host has a character that no host has"),
+        (b"GET", b"http://u@h/", b"h", "the target's host is not a host and a port"),
+        (b"GET", b"/", b"a/b", "Host is not a host and a port"),
+        (b"GET", b"/", b"a b", "Host is not a host and a port"),
+        (b"GET", b"/", b"a\xe9", "Host is not a host and a port"),
+        (b"GET", b"http://h/", b"a b", "Host is not a host and a port"),
     ],
 )
 def test_a_target_or_host_that_means_nothing_here_is_a_fault(
     method, target, host, reason
 ):
     assert address(method, target, host) == Fault(400, reason)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"h", b"h.", b"a.b-c.d_e", b"h:", b"h:0", b"h:65535", b"1.2.3.4:80", b"[::1]",
+        b"[::ffff:1.2.3.4]:8080", b"a%2Fb", b"~!$&'()*+;=",
+    ],
+)  # fmt: skip
+def test_a_host_is_a_name_or_an_address_with_or_without_a_port(host):
+    assert Hosts()[host]
+    assert is_plain(b"GET", b"/", host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"", b".", b"..", b".h", b"a..b", b"h..", b"a,b", b"a b", b"a@b", b"a/b",
+        b"a\\b", b":80", b"h:x", b"h:-1", b"h:65536", b"h:000080", b"h:1:2", b"h:1x",
+        b"::1", b"[::1", b"::1]", b"[]", b"[1]", b"[::1]x", b"[::g]", b"[1.2.3.4]",
+        b"[:::1]", b"a%", b"a%2", b"a%2g", b"a\n", b"a\xe9", b"a\x00", b'"a"', b"a[b",
+    ],
+)  # fmt: skip
+def test_what_two_could_take_for_different_hosts_is_none(host):
+    assert not Hosts()[host]
+    assert not is_plain(b"GET", b"/", host)
+
+
+def test_hosts_that_are_remembered_are_bounded():
+    hosts = Hosts()
+
+    for number in range(10_000):
+        assert hosts[b"h%d" % number]
+    assert hosts[b"h" * 1_000]
+
+    assert len(hosts) <= 4_096
