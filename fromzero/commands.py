@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fromzero.flags import Flags, Records, dumps, texts
+from fromzero.lean import become
 from fromzero.logs import LogFormat
 
 if TYPE_CHECKING:
@@ -70,6 +72,17 @@ PvcRoot = Annotated[
         "--pvc-root", metavar="DIR", help="Whose folders stand for volume claims."
     ),
 ]
+Secret = Annotated[
+    Path | None,
+    typer.Option("--secret", metavar="FILE", help="What both ends of a link know."),
+]
+Own = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Its own [POD_NAME, else the host's]."),
+]
+Form = Annotated[
+    LogFormat, typer.Option("--log-format", help="How log lines are written.")
+]
 Name = Annotated[
     str,
     typer.Argument(
@@ -98,25 +111,20 @@ def up(  # one argument for each option: that is how typer has it
         Path | None,
         typer.Option(metavar="FILE", help="Write decisions, as `replay` reads them."),
     ] = None,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="How log lines are written.")
-    ] = LogFormat.TEXT,
+    log_format: Form = LogFormat.TEXT,
 ) -> None:
     """Serve the models of these documents; those that may sleep, sleep."""
-    from fromzero.flags import Flags, Records, dumps
-    from fromzero.lean import become
-
-    settings = {
-        "port": port,
-        "admin_port": admin_port,
-        "memory": memory,
-        "gpus": gpus,
-        "pvc_root": pvc_root,
-        "state_dir": state_dir,
-    }
+    settings = texts(
+        port=port,
+        admin_port=admin_port,
+        memory=memory,
+        gpus=gpus,
+        pvc_root=pvc_root,
+        state_dir=state_dir,
+    )
     said = Flags(
         paths=tuple(paths),
-        settings={k: None if v is None else str(v) for k, v in settings.items()},
+        settings=settings,
         config=config,
         records=Records(trace=record_trace, decisions=record_decisions),
         log_format=log_format,
@@ -130,35 +138,24 @@ def activator(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Where all autoscalers are found."),
     ] = None,
-    secret: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What both ends of a link know."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Its own [POD_NAME, else the host's]."),
-    ] = None,
+    secret: Secret = None,
+    name: Own = None,
     port: Port = None,
     admin_port: AdminPort = None,
     config: Config = None,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="How log lines are written.")
-    ] = LogFormat.TEXT,
+    log_format: Form = LogFormat.TEXT,
 ) -> None:
     """In a cluster: hold and forward requests, as the autoscalers say."""
-    from fromzero.flags import Flags, dumps
-    from fromzero.lean import become
-
-    settings = {
-        "autoscaler": autoscaler,
-        "secret": secret,
-        "name": name,
-        "port": port,
-        "admin_port": admin_port,
-    }
+    settings = texts(
+        autoscaler=autoscaler,
+        secret=secret,
+        name=name,
+        port=port,
+        admin_port=admin_port,
+    )
     said = Flags(
         command="activator",
-        settings={k: None if v is None else str(v) for k, v in settings.items()},
+        settings=settings,
         config=config,
         log_format=log_format,
     )
@@ -167,10 +164,7 @@ def activator(
 
 @app.command()
 def autoscaler(
-    secret: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What both ends of a link know."),
-    ] = None,
+    secret: Secret = None,
     namespace: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Manage it alone [all that are labelled]."),
@@ -179,35 +173,27 @@ def autoscaler(
         Path | None,
         typer.Option(metavar="FILE", help="From outside; else as a pod of a cluster."),
     ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Its own [POD_NAME, else the host's]."),
-    ] = None,
+    name: Own = None,
     link_port: Annotated[
         int | None,
         typer.Option(metavar="N", help="Port for activators [9091]; 0: any."),
     ] = None,
     admin_port: AdminPort = None,
     config: Config = None,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="How log lines are written.")
-    ] = LogFormat.TEXT,
+    log_format: Form = LogFormat.TEXT,
 ) -> None:
     """In a cluster: decide how many replicas there are, beside KServe."""
-    from fromzero.flags import Flags, dumps
-    from fromzero.lean import become
-
-    settings = {
-        "secret": secret,
-        "namespace": namespace,
-        "kubeconfig": kubeconfig,
-        "name": name,
-        "link_port": link_port,
-        "admin_port": admin_port,
-    }
+    settings = texts(
+        secret=secret,
+        namespace=namespace,
+        kubeconfig=kubeconfig,
+        name=name,
+        link_port=link_port,
+        admin_port=admin_port,
+    )
     said = Flags(
         command="autoscaler",
-        settings={k: None if v is None else str(v) for k, v in settings.items()},
+        settings=settings,
         config=config,
         log_format=log_format,
     )

@@ -34,6 +34,15 @@ class Flags:
     log_format: LogFormat = LogFormat.TEXT
 
 
+def texts(**settings: object) -> dict[str, str | None]:
+    """Return *settings* as a file would have them.
+
+    >>> texts(port=80, secret=None)
+    {'port': '80', 'secret': None}
+    """
+    return {k: None if v is None else str(v) for k, v in settings.items()}
+
+
 def dumps(flags: Flags) -> str:
     """Return *flags* as a text that `loads` reads."""
     records = flags.records
