@@ -90,6 +90,9 @@ def gpus(text: str) -> tuple[str, ...] | None:
     return tuple(each)
 
 
+_PORT_RULE = "must be a whole number in [0, 65535]"
+_COUNT_RULE = "must be a whole number, 0 or more"
+_HOST_RULE = "must be an address or a name of this machine"
 _SIZE = "must be a size such as 512Mi, more than nothing"
 _TIME = "must be a duration such as 30s, 0s or more"
 
@@ -100,7 +103,7 @@ SETTINGS: Mapping[str, Setting] = {
             name="port",
             field="port",
             read=_port,
-            rule="must be a whole number in [0, 65535]",
+            rule=_PORT_RULE,
             flag="--port",
             commands=("up", "activator"),
         ),
@@ -108,13 +111,13 @@ SETTINGS: Mapping[str, Setting] = {
             name="host",
             field="host",
             read=_matching(_HOST),
-            rule="must be an address or a name of this machine",
+            rule=_HOST_RULE,
         ),
         Setting(
             name="admin-port",
             field="admin_port",
             read=_port,
-            rule="must be a whole number in [0, 65535]",
+            rule=_PORT_RULE,
             flag="--admin-port",
             commands=("up", "activator", "autoscaler"),
         ),
@@ -122,7 +125,7 @@ SETTINGS: Mapping[str, Setting] = {
             name="admin-host",
             field="admin_host",
             read=_matching(_HOST),
-            rule="must be an address or a name of this machine",
+            rule=_HOST_RULE,
         ),
         Setting(
             name="domain",
@@ -169,7 +172,7 @@ SETTINGS: Mapping[str, Setting] = {
             name="total-max-held",
             field="total_max_held",
             read=_whole,
-            rule="must be a whole number, 0 or more",
+            rule=_COUNT_RULE,
         ),
         Setting(
             name="total-max-held-bytes",
@@ -188,7 +191,7 @@ SETTINGS: Mapping[str, Setting] = {
             name="seed",
             field="seed",
             read=_whole,
-            rule="must be a whole number, 0 or more",
+            rule=_COUNT_RULE,
         ),
         Setting(
             name="autoscaler",
@@ -218,7 +221,7 @@ SETTINGS: Mapping[str, Setting] = {
             name="link-port",
             field="link_port",
             read=_port,
-            rule="must be a whole number in [0, 65535]",
+            rule=_PORT_RULE,
             flag="--link-port",
             commands=("autoscaler",),
         ),
