@@ -19,9 +19,8 @@ from prometheus_client import CollectorRegistry
 from activator.files import raise_limit
 from activator.link import Link
 from activator.server import Activator
-from autoscaler.core.handshake import Keys, SecretError, keys
 from autoscaler.errors import BadInput, Problem
-from fromzero import config, doors, logs
+from fromzero import config, doors, logs, secret
 from fromzero.config import Settings
 from fromzero.doors import Doors
 from fromzero.flags import Flags
@@ -63,27 +62,12 @@ def _missing(settings: Settings) -> Iterator[Problem]:
     if not settings.autoscaler:
         rule = "must be given: HOST:PORT at which the autoscalers are found"
         yield Problem(field="--autoscaler", rule=rule)
-    if settings.secret is None:
-        rule = "must be given: the file that the autoscalers have too"
-        yield Problem(field="--secret", rule=rule)
-        return
-    path = str(settings.secret)
-    try:
-        keys(settings.secret.read_bytes())
-    except OSError as error:
-        rule = f"cannot be read: {error.strerror}"
-        yield Problem(field="--secret", value=path, rule=rule)
-    except SecretError as error:
-        yield Problem(file=path, rule=str(error))
+    yield from secret.problems(settings.secret, "autoscalers")
 
 
 async def _serve(settings: Settings, opened: Doors) -> None:
-    secret = settings.secret
-    assert secret is not None
-
-    def known() -> Keys:
-        # Each time, so that a secret that was changed counts at once.
-        return keys(secret.read_bytes())
+    assert settings.secret is not None
+    known = secret.reading(settings.secret)
 
     def link(activator: Activator, registry: CollectorRegistry) -> Link:
         return Link(settings.name, (settings.autoscaler,), known, activator, registry)

@@ -6,18 +6,16 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import uvloop
 
 from autoscaler.backends.kubernetes.api import Api
 from autoscaler.backends.kubernetes.space import Settings as CensusSettings
-from autoscaler.core.handshake import Keys, SecretError, keys
 from autoscaler.errors import BadInput, Problem
-from fromzero import config, doors, logs
+from fromzero import config, doors, logs, secret
 from fromzero.config import Settings
 from fromzero.control import Control
 from fromzero.flags import Flags
@@ -62,29 +60,13 @@ def settings_of(flags: Flags, environ: Mapping[str, str]) -> Settings:
         admin_host="*", name=name, domain=census.domain, spec=census.defaults
     )
     settings = config.resolve(flags.settings, environ, flags.config, defaults)
-    problems = []
-    if settings.secret is None:
-        rule = "must be given: the file that the activators have too"
-        problems.append(Problem(field="--secret", rule=rule))
-    else:
-        try:
-            read_secret(settings.secret)()
-        except (OSError, SecretError) as error:
-            where = str(settings.secret)
-            problems.append(
-                Problem(field="--secret", value=where, rule=f"cannot be used: {error}")
-            )
+    problems = list(secret.problems(settings.secret, "activators"))
     if settings.kubeconfig is not None and not settings.kubeconfig.is_file():
         where = str(settings.kubeconfig)
         problems.append(Problem(field="--kubeconfig", value=where, rule="is no file"))
     if problems:
         raise BadInput(problems)
     return settings
-
-
-def read_secret(path: Path) -> Callable[[], Keys]:
-    """Return what reads the secrets that count now: the file may be changed."""
-    return lambda: keys(path.read_bytes())
 
 
 async def _serve(settings: Settings, place: Place, ports: Ports) -> None:
@@ -96,5 +78,5 @@ async def _serve(settings: Settings, place: Place, ports: Ports) -> None:
     )
     census = replace(CensusSettings(), defaults=settings.spec, domain=settings.domain)
     assert settings.secret is not None
-    control = Control(api, place, census, read_secret(settings.secret))
+    control = Control(api, place, census, secret.reading(settings.secret))
     await control.run(ports, stop)

@@ -215,21 +215,3 @@ def test_what_is_missing_is_said_at_once():
         "--autoscaler must be given: HOST:PORT at which the autoscalers are found",
         "--secret must be given: the file that the autoscalers have too",
     ]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "--secret = {path}, cannot be read: No such file or directory"),
-        (b"short\n", "{path}: line 1 of the link's secret has 5 bytes"),
-    ],
-)
-def test_a_secret_that_is_none_is_said(tmp_path, content, said):
-    path = tmp_path / "other"
-    if content is not None:
-        path.write_bytes(content)
-
-    with pytest.raises(BadInput) as raised:
-        settled(tmp_path, secret=str(path))
-
-    assert str(raised.value).startswith(said.format(path=path))

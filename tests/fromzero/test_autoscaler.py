@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.core.handshake import SecretError
 from autoscaler.errors import BadInput
-from fromzero.autoscaler import read_secret, settings_of
+from fromzero.autoscaler import settings_of
 from fromzero.flags import Flags
 
 
@@ -43,26 +42,3 @@ def test_everything_wrong_is_said_at_once(tmp_path):
     said = [str(each) for each in caught.value.problems]
     assert any("--secret" in each and "must be given" in each for each in said)
     assert any("--kubeconfig" in each and "is no file" in each for each in said)
-
-
-def test_a_secret_that_is_none_is_refused_and_not_shown(tmp_path):
-    path = tmp_path / "secret"
-    path.write_text("short")
-
-    with pytest.raises(BadInput) as caught:
-        settings_of(flags(secret=path), {})
-
-    (problem,) = caught.value.problems
-    assert "must have at least" in str(problem)
-    assert "short" not in str(problem).replace(str(path), "")
-
-
-def test_a_secret_that_changes_counts_at_once(secret):
-    read = read_secret(secret)
-    before = read()
-    secret.write_text("another horse and its battery\n")
-
-    assert read() != before
-    secret.write_text("")
-    with pytest.raises(SecretError):
-        read()
