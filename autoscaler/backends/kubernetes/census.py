@@ -105,13 +105,15 @@ class _Taker:
 
     def _service(self, one: InferenceService) -> Entry:
         # Its status changes often, and nothing here reads it but for the mode.
-        document = (_lasting(one.meta), one.spec, one.mode)
+        document = (_lasting(one.meta), one.spec, one.too_large, one.mode)
         before = self._entries.get(("InferenceService", one.meta.name))
         if before is not None and before.document == document:
             sheet = before.sheet
         else:
             before = None
-            sheet = isvc.read(one, self._settings.defaults, self._settings.overrides)
+            sheet = _too_large(one) or isvc.read(
+                one, self._settings.defaults, self._settings.overrides
+            )
         around = self._around(sheet.pieces)
         if before is not None and before.around == around:
             return before
@@ -214,6 +216,19 @@ class _Taker:
     def _front(self, name: str) -> Service | None:
         found = self._services.get(name)
         return replace(found, meta=_lasting(found.meta)) if found else None
+
+
+def _too_large(one: InferenceService) -> Sheet | None:
+    """Return what is said instead of a spec that was not kept."""
+    if not one.too_large:
+        return None
+    finding = Finding(
+        about=reference(one),
+        reason="Malformed",
+        message=f"spec has {one.too_large}, with nothing counted but what is read",
+        blocks=True,
+    )
+    return Sheet(findings=(finding,))
 
 
 def _lasting(meta: Meta) -> Meta:

@@ -193,10 +193,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceService:
-    """An InferenceService: its document, as it was written; anything may be in it."""
+    """An InferenceService: what is read of its document; anything may be in that."""
 
     meta: Meta
     spec: Mapping[str, Any] = field(default_factory=nothing)
+    too_large: str = ""
+    """Why nothing of its spec was kept; empty: it was."""
     mode: str = ""
     """status.deploymentMode."""
 

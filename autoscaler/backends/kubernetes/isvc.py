@@ -12,7 +12,7 @@ from autoscaler.backends.kubernetes.managed import Finding, reference
 from autoscaler.backends.kubernetes.overrides import Overrides, places
 from autoscaler.backends.kubernetes.piece import Piece, Sheet
 from autoscaler.backends.kubernetes.remarks import complaints, malformed, remarks
-from autoscaler.backends.kubernetes.tree import Shape, pick, tree
+from autoscaler.backends.kubernetes.tree import Shape, tree
 from autoscaler.component import Component, Said, SpecDefaults, settings
 from autoscaler.container import model_name
 from autoscaler.core.domain import GateSpec, RevisionKey, ScalingSpec
@@ -42,13 +42,15 @@ _COMPONENT: Shape = {
     **dict.fromkeys(OLD, _MODEL),
     "containers": _MODEL,
 }
-_SPEC: Shape = {
+SPEC: Shape = {
     **_LIFTED,
+    "suspend": None,
     PREDICTOR: _COMPONENT,
     TRANSFORMER: _COMPONENT,
     EXPLAINER: _COMPONENT,
     "canary": {"trafficPercent": None, PREDICTOR: _COMPONENT},
 }
+"""What is read of a spec, here and for consent; nothing else of it is kept."""
 _KNOWN_PROTOCOLS = ("v1", "v2")
 
 
@@ -89,7 +91,7 @@ class _Reader:
     said: list[Said] = field(default_factory=list)
 
     def pieces(self) -> Iterator[Piece]:
-        spec = Place("", "spec", tree(pick(self.isvc.spec, _SPEC)), self.problems)
+        spec = Place("", "spec", tree(self.isvc.spec), self.problems)
         predictor = spec.at(PREDICTOR)
         if predictor is None:
             spec.lacks(PREDICTOR, "is missing")

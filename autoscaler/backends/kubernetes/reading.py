@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from autoscaler import quantity
 from autoscaler.backends.base import Requested
 from autoscaler.backends.kubernetes.facts import (
+    NOTHING,
     Condition,
     Container,
     ContainerState,
@@ -24,6 +26,7 @@ from autoscaler.backends.kubernetes.facts import (
     SliceEndpoint,
     Writer,
 )
+from autoscaler.backends.kubernetes.isvc import SPEC
 from autoscaler.backends.kubernetes.raw import (
     Raw,
     as_list,
@@ -36,6 +39,7 @@ from autoscaler.backends.kubernetes.raw import (
     texts,
     whole,
 )
+from autoscaler.backends.kubernetes.tree import pick
 from autoscaler.core.domain import Needs
 
 _GPU = "nvidia.com/gpu"
@@ -45,6 +49,8 @@ _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _LEFT_OUT = "kubectl.kubernetes.io/last-applied-configuration"
 _GRACE_S = 30.0
 _AMOUNT = 64  # Characters; no quantity is longer.
+_ANNOTATION = 1_025  # Characters; one more than is read of any.
+_SPEC = 64 << 10  # Characters of JSON; of one with all settings, 2 KiB are read.
 
 
 def meta(raw: object) -> Meta:
@@ -57,7 +63,11 @@ def meta(raw: object) -> Meta:
         resource_version=text(its, "resourceVersion"),
         generation=whole(its, "generation"),
         labels=texts(its.get("labels")),
-        annotations=texts(its.get("annotations"), but=_LEFT_OUT),
+        annotations={
+            name: value[:_ANNOTATION]
+            for name, value in texts(its.get("annotations"), but=_LEFT_OUT).items()
+        }
+        or NOTHING,
         owner=_owner(its),
         deleting=bool(text(its, "deletionTimestamp")),
         created=moment(its, "creationTimestamp"),
@@ -169,10 +179,14 @@ def slice_(raw: object) -> Slice:
 
 
 def inference_service(raw: object) -> InferenceService:
-    """Read an InferenceService; its spec stays as it was written."""
+    """Read an InferenceService, and what is read of its spec as it was written."""
+    spec = pick(part(raw, "spec"), SPEC)
+    size = len(json.dumps(spec))
+    large = size > _SPEC
     return InferenceService(
         meta=meta(raw),
-        spec=part(raw, "spec"),
+        spec=NOTHING if large else spec,
+        too_large=f"{size} characters, must be at most {_SPEC}" if large else "",
         mode=text(part(raw, "status"), "deploymentMode"),
     )
 

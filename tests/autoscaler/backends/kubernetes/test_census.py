@@ -241,6 +241,18 @@ def test_a_malformed_service_disturbs_no_other():
     assert [each.about.name for each in found.findings] == ["bad"]
 
 
+def test_a_service_with_too_much_to_read_is_skipped_and_disturbs_no_other():
+    rule = "70000 characters, must be at most 65536"
+    large = replace(isvc("large"), spec={}, too_large=rule)
+
+    found = counted(isvc(), large)
+
+    assert found.managed == counted(isvc()).managed
+    (said,) = [each for each in found.findings if each.about.name == "large"]
+    assert said.blocks
+    assert rule in said.message
+
+
 CHILDREN = ["iris-predictor", "web", "odd-predictor", "odd-b-predictor"]
 ODD = st.builds(
     lambda spec, mode, annotations: InferenceService(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.backends.base import Requested
-from autoscaler.backends.kubernetes import reading
+from autoscaler.backends.kubernetes import isvc, reading
 from autoscaler.backends.kubernetes.facts import (
     Condition,
     Container,
@@ -17,8 +19,10 @@ from autoscaler.backends.kubernetes.facts import (
     ServicePort,
     SliceEndpoint,
 )
+from autoscaler.backends.kubernetes.overrides import Overrides
+from autoscaler.component import SpecDefaults
 from autoscaler.core.domain import Needs
-from tests.autoscaler.backends.kubernetes.anything import SCALARS
+from tests.autoscaler.backends.kubernetes.anything import JSON, SCALARS
 
 READERS = [
     reading.meta,
@@ -325,6 +329,66 @@ def test_an_inference_service_keeps_its_spec_as_it_was_written():
     )
 
     assert (found.spec, found.mode) == ({"predictor": 3}, "Standard")
+
+
+@given(
+    st.dictionaries(st.sampled_from(["predictor", "canary", "suspend"]), JSON)
+    | JSON.map(lambda any_: {"predictor": any_})
+)
+def test_what_is_kept_of_a_spec_means_what_all_of_it_means(spec):
+    annotations = {"serving.kserve.io/autoscalerClass": "external"}
+    raw = {
+        "metadata": {"name": "a", "annotations": annotations},
+        "spec": spec,
+        "status": {"deploymentMode": "Standard"},
+    }
+    kept = reading.inference_service(raw)
+    settings = SpecDefaults(), Overrides()
+
+    found = isvc.read(kept, *settings)
+    whole = isvc.read(replace(kept, spec=spec), *settings)
+
+    assert not kept.too_large
+    assert found.pieces == whole.pieces
+    # What they say of a field shows what is in it.
+    assert [one.reason for one in found.findings] == [
+        one.reason for one in whole.findings
+    ]
+
+
+def test_of_a_spec_nothing_is_kept_that_nobody_reads():
+    model = {"modelFormat": {"name": "m" * 1_000_000}, "args": ["--model_name=a"]}
+    spec = {"predictor": {"model": model, "containers": [{"env": [{}] * 9_999}]}}
+
+    found = reading.inference_service({"metadata": {"name": "a"}, "spec": spec})
+
+    kept = {"model": {"args": ["--model_name=a"]}, "containers": [{}]}
+    assert found.spec == {"predictor": kept}
+    assert not found.too_large
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [
+        {"model": {"args": ["x" * 70_000]}},
+        {"annotations": {f"a{n}": "b" for n in range(9_000)}},
+        {"minReplicas": [0] * 90_000},
+    ],
+    ids=["arguments", "annotations", "a field that is no number"],
+)
+def test_a_spec_of_which_too_much_would_be_read_is_not_kept(predictor):
+    raw = {"metadata": {"name": "a"}, "spec": {"predictor": predictor}}
+
+    found = reading.inference_service(raw)
+
+    assert found.spec == {}
+    assert found.too_large.endswith(" characters, must be at most 65536")
+
+
+def test_of_an_annotation_no_more_is_kept_than_any_setting_has():
+    raw = {"metadata": {"name": "a", "annotations": {"long": "x" * 100_000}}}
+
+    assert reading.meta(raw).annotations == {"long": "x" * 1_025}
 
 
 def test_an_events_time_is_that_of_its_newest_occurrence():
