@@ -24,6 +24,7 @@ from autoscaler.core.plausible import implausible
 from autoscaler.core.shares import Shares
 from autoscaler.events import Event
 from autoscaler.greeter import Greeter, Guest
+from autoscaler.health import serving
 from autoscaler.link_metrics import LinkMetrics
 from autoscaler.loop import Loop
 from autoscaler.peer import Peer
@@ -152,20 +153,17 @@ class LinkServer:
         """Serve on *sock*, which listens already, until *stop* is set."""
         app = web.Application()
         app.router.add_get("/link", self.handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.SockSite(runner, sock).start()
-            while not stop.is_set():
-                try:
-                    async with asyncio.timeout(_TURN_S):
-                        await stop.wait()
-                except TimeoutError:
-                    self._turn()
-        finally:
-            for peer in self._peers():
-                peer.cut("this autoscaler stops")
-            await runner.cleanup()
+        async with serving(app, sock):
+            try:
+                while not stop.is_set():
+                    try:
+                        async with asyncio.timeout(_TURN_S):
+                            await stop.wait()
+                    except TimeoutError:
+                        self._turn()
+            finally:
+                for peer in self._peers():
+                    peer.cut("this autoscaler stops")
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer GET /link."""

@@ -6,20 +6,17 @@ somebody first connects (fromzero/admin.py), not when fromzero starts.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
-from autoscaler import answers
+from autoscaler import answers, health
 from autoscaler.answers import Known, Remark
 from autoscaler.core.commands import Order, Status
 from autoscaler.core.domain import RevisionKey
 
-_GRACE_S = 1.0
 _HERE = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,26 +40,12 @@ class AdminParts:
     """Orders are taken from this machine alone, wherever the port listens."""
 
 
-@asynccontextmanager
-async def serving(parts: AdminParts, sock: socket.socket) -> AsyncIterator[None]:
-    """Answer on *sock*, which listens already, until the context ends."""
-    runner = web.AppRunner(build_app(parts), access_log=None, shutdown_timeout=_GRACE_S)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, sock).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
 def build_app(parts: AdminParts) -> web.Application:
     """Return the admin API."""
     guards = [_from_here] if parts.local else []
     app = web.Application(client_max_size=1024, middlewares=guards)
     api = _Api(parts)
-    app.router.add_get("/healthz", api.healthz)
-    app.router.add_get("/readyz", api.readyz)
-    app.router.add_get("/metrics", api.metrics)
+    app.add_routes(health.routes(parts.registry, parts.ready))
     app.router.add_get("/status", api.status)
     app.router.add_get("/explain/{namespace}/{name}", api.explain)
     for order in Order:
@@ -83,19 +66,6 @@ async def _from_here(request: web.Request, handler: Handler) -> web.StreamRespon
 class _Api:
     def __init__(self, parts: AdminParts) -> None:
         self._parts = parts
-
-    async def healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def readyz(self, _: web.Request) -> web.Response:
-        if why := self._parts.ready():
-            return web.Response(status=503, text=f"{why}\n")
-        return web.Response(text="ok\n")
-
-    async def metrics(self, _: web.Request) -> web.Response:
-        body = generate_latest(self._parts.registry)
-        kind = "text/plain; version=0.0.4; charset=utf-8"
-        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def status(self, _: web.Request) -> web.Response:
         shown = [answers.revision(each) for each in self._parts.loop.statuses()]

@@ -37,7 +37,8 @@ class Admin:
         await _readable(sock)
         # In a thread: the import takes a tenth of a second, and requests go on.
         await asyncio.to_thread(importlib.import_module, "autoscaler.server")
-        from autoscaler.server import AdminParts, serving
+        from autoscaler.health import serving
+        from autoscaler.server import AdminParts, build_app
 
         parts = AdminParts(
             loop=self.loop,
@@ -48,7 +49,7 @@ class Admin:
             release=self.release,
             local=self.local,
         )
-        async with serving(parts, sock):
+        async with serving(build_app(parts), sock):
             await asyncio.get_running_loop().create_future()
 
 

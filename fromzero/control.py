@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from random import Random
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
-
 from autoscaler.answers import Remark
 from autoscaler.backends.kubernetes import overrides, reading, released
 from autoscaler.backends.kubernetes.announcer import Announcer
@@ -45,6 +43,7 @@ from autoscaler.loop import Loop
 from autoscaler.telemetry import Telemetry
 from fromzero.admin import Admin
 from fromzero.place import Place, Ports
+from fromzero.registry import new_registry
 
 _log = logging.getLogger(__name__)
 
@@ -65,11 +64,9 @@ class Control:
         settings: CensusSettings,
         secrets: Callable[[], Keys],
     ) -> None:
-        # A second series for each counter, which nobody reads.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._api = api
         self._place = place
-        self._registry = CollectorRegistry()
+        self._registry = new_registry()
         self._telemetry = Telemetry(self._registry)
         fleet = Fleet(budget=Budget(), now=monotonic())
         self.loop = Loop(fleet, self._telemetry)

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from activator.server import Activator
 from activator.settings import ActivatorSettings
 from autoscaler.core.domain import RevisionKey
 from autoscaler.core.messages import Uplink
+from autoscaler.health import routes, serving
 from fromzero.config import Settings
 from fromzero.doors import Doors
-from fromzero.health import Health
+from fromzero.registry import new_registry
 
 
 class Linked(Protocol):
@@ -48,9 +50,7 @@ class Front:
         settings: Settings,
         link: Callable[[Activator, CollectorRegistry], Linked],
     ) -> None:
-        # A second series for each counter, which nobody reads.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
-        self._registry = CollectorRegistry()
+        self._registry = new_registry()
         self._activator = Activator(
             ActivatorSettings(
                 name=settings.name,
@@ -76,8 +76,9 @@ class Front:
                 return "it is being stopped"
             return "" if self._link.synced else "no autoscaler has told it everything"
 
-        health = Health(registry=self._registry, ready=ready)
-        async with health.serving(doors.admin), asyncio.TaskGroup() as group:
+        app = web.Application(client_max_size=1024)
+        app.add_routes(routes(self._registry, ready))
+        async with serving(app, doors.admin), asyncio.TaskGroup() as group:
             others = [
                 group.create_task(self._link.run()),
                 group.create_task(self._leave(stop)),

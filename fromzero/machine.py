@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
-
 from activator.server import Activator
 from activator.settings import ActivatorSettings
 from activator.watcher import Finished
@@ -36,6 +34,7 @@ from fromzero.config import Settings
 from fromzero.doors import Doors
 from fromzero.flags import Records
 from fromzero.gauge import gauge
+from fromzero.registry import new_registry
 from fromzero.rollover import Rollover
 from fromzero.source import Source
 from fromzero.trace import Trace
@@ -98,9 +97,7 @@ class Machine:
     ) -> None:
         self._source = source
         self._trace = files.trace
-        # A second series for each counter, which nobody reads.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
-        self._registry = CollectorRegistry()
+        self._registry = new_registry()
         self._telemetry = Telemetry(self._registry)
         self.loop = Loop(_fleet(settings, files), self._telemetry)
         self.reload = asyncio.Event()

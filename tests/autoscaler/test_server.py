@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter
 from autoscaler.answers import Remark
 from autoscaler.core.commands import Order
 from autoscaler.core.domain import RevisionKey
-from autoscaler.server import AdminParts, serving
+from autoscaler.health import serving
+from autoscaler.server import AdminParts, build_app
 from tests.fakes.known import IRIS, One
 
 
@@ -34,7 +35,7 @@ async def asking(
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     async with (
         asyncio.timeout(10),
-        serving(parts, sock),
+        serving(build_app(parts), sock),
         aiohttp.ClientSession(url) as session,
     ):
         yield session

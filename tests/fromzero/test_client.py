@@ -8,7 +8,8 @@ import socket
 import pytest
 from prometheus_client import CollectorRegistry
 
-from autoscaler.server import AdminParts, serving
+from autoscaler.health import serving
+from autoscaler.server import AdminParts, build_app
 from fromzero.client import Client, named
 from fromzero.errors import CommandError, NotReachableError
 from tests.fakes.known import IRIS, One
@@ -28,7 +29,7 @@ def asking(call):
             ready=lambda: "",
             logs=lambda key: (),
         )
-        async with asyncio.timeout(10), serving(parts, sock):
+        async with asyncio.timeout(10), serving(build_app(parts), sock):
             return await asyncio.to_thread(call, client)
 
     return asyncio.run(scene())
