@@ -17,6 +17,9 @@ from typer.main import get_command
 
 from autoscaler.backends.kubernetes.allotment import FIRST, LAST
 from autoscaler.backends.kubernetes.overrides import NAME as REVISIONS
+from autoscaler.backends.kubernetes.scaler import COST
+from autoscaler.backends.kubernetes.slices import MANAGED_BY
+from autoscaler.backends.kubernetes.store import LABEL
 from autoscaler.quantity import whole_bytes
 from fromzero.commands import app
 from fromzero.config import Settings, resolve
@@ -124,6 +127,41 @@ def test_the_autoscaler_may_write_what_the_design_says_and_read_no_secret(render
     assert written == WRITES
 
 
+def test_each_policy_is_bound_fails_closed_and_denies(installed):
+    policies = of("ValidatingAdmissionPolicy", installed)
+    bindings = of("ValidatingAdmissionPolicyBinding", installed)
+
+    held = set()
+    for name, policy in policies.items():
+        spec = policy["spec"]
+        assert spec["failurePolicy"] == "Fail"
+        assert bindings[name]["spec"] == {
+            "policyName": name,
+            "validationActions": ["Deny"],
+        }
+        for rule in spec["matchConstraints"]["resourceRules"]:
+            (group,), (resource,) = rule["apiGroups"], rule["resources"]
+            held.add((group, resource))
+    assert bindings.keys() == policies.keys()
+    assert held == {
+        ("", "pods"),
+        ("apps", "deployments/scale"),
+        ("discovery.k8s.io", "endpointslices"),
+    }
+
+
+def test_policies_mean_the_account_the_label_and_the_slices_that_are_ours(installed):
+    found = yaml.safe_dump(list(of("ValidatingAdmissionPolicy", installed).values()))
+    text = " ".join(found.split())
+    (account,) = of("ClusterRoleBinding", installed)["fromzero-autoscaler"]["subjects"]
+    label, _, value = LABEL.partition("=")
+
+    assert f":{account['name']}$" in text
+    assert f'?"{label}"].orValue("") == "{value}"' in text
+    assert f'.orValue("") == "{MANAGED_BY}"' in text
+    assert COST in text
+
+
 def test_configmaps_and_leases_are_ours_by_name(rendered):
     for rule in rules(rendered):
         if rule["resources"] == ["configmaps"]:
@@ -137,14 +175,14 @@ def test_in_one_namespace_there_is_no_right_outside_of_it():
     found = documents(render(MANIFESTS / "one-namespace"))
 
     assert not {each["kind"] for each in found} & {
-        "ClusterRole", "ClusterRoleBinding", "Namespace",
+        "ClusterRole", "ClusterRoleBinding", "Namespace", "ValidatingAdmissionPolicy",
     }  # fmt: skip
     assert {each["metadata"]["namespace"] for each in found} == {"models"}
     assert "--namespace=$(POD_NAMESPACE)" in container(found, "autoscaler")["args"]
 
 
 def test_one_namespace_has_the_rights_of_the_cluster_but_for_namespaces():
-    wide = documents((MANIFESTS / "default" / "rights.yaml").read_text())
+    wide = documents((MANIFESTS / "default" / "system" / "rights.yaml").read_text())
     narrow = documents((MANIFESTS / "one-namespace" / "rights.yaml").read_text())
 
     assert list(rules(narrow)) == [
@@ -344,6 +382,23 @@ def test_a_real_api_server_accepts_all_of_it_and_its_pods_where_only_restricted_
         assert made["spec"]["serviceAccountName"] == f"fromzero-{name}"
         tokens = [each for each in made["spec"]["volumes"] if "projected" in each]
         assert len(tokens) == (name == "autoscaler")
+
+
+@pytest.mark.slow
+def test_an_overlay_of_ones_own_may_name_another_namespace(cluster, place, tmp_path):
+    way = os.path.relpath(MANIFESTS, tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(
+        f"namespace: {place}\nresources: [{way}/high-availability]\n"
+    )
+    text = render(tmp_path)
+
+    said = tried(cluster, text, place)
+
+    assert len(said.splitlines()) == len(documents(text))
+    (account,) = of("ClusterRoleBinding", documents(text))["fromzero-autoscaler"][
+        "subjects"
+    ]
+    assert account["namespace"] == place
 
 
 @pytest.mark.slow

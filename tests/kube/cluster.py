@@ -48,6 +48,7 @@ CONTROLLERS = (
     "resourcequota-controller",
     "root-ca-certificate-publisher-controller",
     "disruption-controller",
+    "validatingadmissionpolicy-status-controller",
 )
 PREFIX = "fromzero-kube-"
 PATIENCE_S = 60.0
