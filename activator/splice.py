@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from activator.core.gate import Gate
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
+from activator.dial import dial
 from activator.far import Far
 from activator.hold import Hold
 from activator.opening import Opening
@@ -18,18 +19,15 @@ from activator.telemetry import Counts
 from activator.transport import reset
 
 _STOPPING: Final = "this activator is stopping: try again"
-_AGAIN_S: Final = 0.05
-"""Between two tries to connect to a port that is not the one that was probed: a server
-may open it a moment later."""
 
 
 class Splice(asyncio.Protocol):
     """The client's side. A connection on which nothing was said is no request yet."""
 
     __slots__ = (
-        "_counts", "_ended", "_endpoint", "_far", "_fd", "_gate", "_hold", "_opening",
-        "_paused", "_phase", "_plane", "_prologue", "_since", "_stalled", "_ticket",
-        "_transport", "clock", "spoke",
+        "_counts", "_ended", "_endpoint", "_far", "_fd", "_gate", "_hold", "_kept",
+        "_opening", "_paused", "_phase", "_plane", "_prologue", "_since", "_stalled",
+        "_ticket", "_transport", "clock", "spoke",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -46,6 +44,8 @@ class Splice(asyncio.Protocol):
         self._ticket: Ticket | None = None
         self._far: Far | None = None
         self._hold: Hold | None = None
+        self._kept = 0
+        """Bytes that count as held ones though it is not: the replica took none yet."""
         self._prologue = Prologue()
         self._ended = False
         """The client will say no more, but this is not passed on yet."""
@@ -81,6 +81,8 @@ class Splice(asyncio.Protocol):
                 self._arrive(now)
             elif self._phase is HELD:
                 self._grow(len(data), now)
+            elif self._phase is SENT:
+                self._keep(len(data), now)
             waits = self._phase in (HELD, SENT)
             if waits and self._prologue.size >= self._plane.settings.ahead:
                 self.pause()
@@ -136,7 +138,11 @@ class Splice(asyncio.Protocol):
                 self._plane.watch(self, self._fd)
 
     def resume(self) -> None:
-        """Read on."""
+        """Read on: the replica has taken what it was sent."""
+        self._let_go()
+        self._read_on()
+
+    def _read_on(self) -> None:
         if self._paused:
             self._paused = False
             self._plane.unwatch(self._fd)
@@ -270,20 +276,30 @@ class Splice(asyncio.Protocol):
     def _reach(self, endpoint: Endpoint) -> None:
         self._phase = SENT
         self._endpoint = endpoint
-        self._plane.spawn(self._dial(endpoint))
+        if self._keep(self._prologue.size, self.clock()):
+            self._plane.spawn(self._dial(endpoint))
+
+    def _keep(self, more: int, now: float) -> bool:
+        """Count what waits for the replica to take it; False: it is too much."""
+        answer = self._plane.board.keep(self._gate, more, now)
+        if isinstance(answer, Reject):
+            self._end(Outcome.LEFT)
+            self._refuse(answer.reason)
+            return False
+        self._kept += more
+        if answer is Grew.PAUSE:
+            self.pause()
+        return True
+
+    def _let_go(self) -> None:
+        if self._kept:
+            self._plane.board.let_go(self._gate, self._kept)
+            self._kept = 0
 
     async def _dial(self, endpoint: Endpoint) -> None:
-        plane, name = self._plane, self._opening.name
-        until = plane.clock() + plane.settings.patience.connect_s
-        while True:
-            made = await plane.connect(
-                lambda: Far(self), endpoint.host, endpoint.at(name)
-            )
-            if isinstance(made, Far) or endpoint.at(name) == endpoint.port:
-                break
-            if self._phase is not SENT or not endpoint.open or plane.clock() >= until:
-                break
-            await asyncio.sleep(_AGAIN_S)
+        made = await dial(
+            self._plane, self, endpoint, self._opening.name, lambda: self._phase is SENT
+        )
         if self._phase is not SENT:
             if isinstance(made, Far):
                 made.abort()
@@ -291,7 +307,7 @@ class Splice(asyncio.Protocol):
             self._connected(made)
         else:
             self._unreachable()
-        plane.settle()
+        self._plane.settle()
 
     def _connected(self, far: Far) -> None:
         self._far = far
@@ -299,8 +315,10 @@ class Splice(asyncio.Protocol):
         self._since = now = self.clock()
         if self._stalled != inf:
             far.pause()
-        self.resume()
+        self._read_on()
         far.write(self._prologue.all())
+        if far.stalled == inf:
+            self._let_go()
         if self._ended:
             far.end()
         self._plane.wheel.ask(self, now + self._plane.settings.patience.stall_s)
@@ -308,6 +326,7 @@ class Splice(asyncio.Protocol):
     def _unreachable(self) -> None:
         plane, ticket = self._plane, self._ticket
         assert ticket is not None
+        self._let_go()
         if self._ended:
             self.abort()  # It would wait now, which who has ended does not.
             return
@@ -329,7 +348,7 @@ class Splice(asyncio.Protocol):
             reset(self._transport)
             return
         self._say(said)
-        self.resume()
+        self._read_on()
         self._linger()
 
     def _answer(self, data: bytes) -> None:
@@ -357,6 +376,7 @@ class Splice(asyncio.Protocol):
 
     def _end(self, outcome: Outcome) -> None:
         self._phase = OVER
+        self._let_go()
         ticket, self._ticket = self._ticket, None
         if ticket is None:
             return

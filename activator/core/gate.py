@@ -64,7 +64,7 @@ class Gate:
         self.queue: OrderedDict[Ticket, None] = OrderedDict()
         """Held requests, first come first: any can leave from the middle at once."""
         self.bytes = 0
-        """Sum of the sizes of held requests."""
+        """Sum of the sizes of held requests, and of what is kept of others."""
         self.meter = Meter()
         self.woken: int | None = None
         """The epoch of the last wake."""

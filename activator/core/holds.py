@@ -92,15 +92,25 @@ class Holds:
         Bodies that grow fill half of a bound at most: a few of them must not take all
         the room from those who come. The read that was under way may still go over.
         """
+        answer = self.keep(gate, n, now)
+        if not isinstance(answer, Reject):
+            ticket.size += n
+        return answer
+
+    def keep(self, gate: Gate, n: int, now: float) -> Grew | Reject:
+        """Count *n* bytes of who waits or not, if they fit; until they are `let_go`."""
         if not self._fits(gate, n):
             return _overweight(gate, now)
-        ticket.size += n
         self._count(gate, 0, n)
         near = (
             2 * gate.bytes > gate.spec.max_held_bytes
             or 2 * self._bytes > self._limits.max_held_bytes
         )
         return Grew.PAUSE if near else Grew.OK
+
+    def let_go(self, gate: Gate, n: int) -> None:
+        """Count *n* bytes that were kept no more."""
+        self._count(gate, 0, -n)
 
     def _fits(self, gate: Gate, size: int) -> bool:
         return (

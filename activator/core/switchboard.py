@@ -165,6 +165,14 @@ class Switchboard:
             self._end_hold(gate, ticket, now)
         return answer
 
+    def keep(self, gate: Gate, n: int, now: float) -> Grew | Reject:
+        """Count *n* bytes of who is not held as if it were; a Reject ends no ticket."""
+        return self._holds.keep(gate, n, now)
+
+    def let_go(self, gate: Gate, n: int) -> None:
+        """Count *n* bytes that were kept no more."""
+        self._holds.let_go(gate, n)
+
     # What happens to replicas and revisions.
 
     def ready(self, key: RevisionKey, replica: str, now: float) -> None:

@@ -485,6 +485,66 @@ def test_what_a_client_said_while_its_replica_was_connected_to_arrives():
     run(scene)
 
 
+def test_what_was_said_while_its_replica_is_connected_to_counts_as_held():
+    async def scene(made: Rig, door: Entrance) -> None:
+        async with replica(mirror) as port:
+            made.see(
+                port,
+                entrances=(door,),
+                named=(("grpc", free_port()),),
+                gate=GateSpec(max_held_bytes=1000),
+            )
+            gate = made.activator._plane.board.gate(KEY)
+            await made.until(lambda: len(gate.free) == 1)
+            modest, client = await made.client(door.port), await made.client(door.port)
+            await modest.send(HELLO)
+            await made.until(lambda: gate.bytes == len(HELLO))
+            await client.send(HELLO)
+            await made.until(lambda: gate.bytes == 2 * len(HELLO))
+
+            await client.send(bytes(1000))
+
+            assert b"the bodies of waiting requests fill" in await client.rest()
+            assert gate.bytes == len(HELLO)
+            modest.abort()
+            await made.until(lambda: gate.bytes == 0)
+            await nothing_in_flight(made)
+
+    run(scene)
+
+
+def test_what_a_replica_has_not_taken_yet_counts_as_held_until_it_has():
+    lots = PREFACE + bytes(16 << 20)
+
+    async def scene(made: Rig, door: Entrance) -> None:
+        go = asyncio.Event()
+
+        async def serve(peer: Peer) -> None:
+            await go.wait()
+            await peer.exactly(len(lots))
+            await peer.send(b"all")
+            await peer.rest()
+
+        gate = made.activator._plane.board.gate(KEY)
+        async with replica(serve) as port:
+            client = await made.client(door.port)
+            client.writer.write(lots)
+            await made.until(lambda: gate.bytes == len(lots))
+            made.see(port, entrances=(door,))
+            (splice,) = made.activator._plane.clients
+            await made.until(lambda: splice._far is not None)
+            assert gate.bytes == len(lots)
+            go.set()
+
+            assert (
+                await client.exactly(len(Greeting.word) + 3) == Greeting.word + b"all"
+            )
+            assert gate.bytes == 0
+            assert made.board_level() == 1
+
+    run(scene, replace(SHORT, ahead=64 << 20))
+
+
 def test_a_named_port_that_never_opens_ends_in_a_refusal():
     async def scene(made: Rig, door: Entrance) -> None:
         async with replica(mirror) as port:

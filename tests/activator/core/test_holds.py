@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from activator.core.gate import Gate
 from activator.core.holds import Holds, Limits, expired, turned_away
@@ -84,6 +86,40 @@ def test_a_growing_body_stops_at_half_and_is_turned_away_beyond_the_bound(limits
     assert isinstance(answer, Reject)
     assert answer.why is Why.BYTES
     assert growing.size == one.bytes == 100
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["hold", "keep", "grow", "end"]),
+                           st.integers(0, 60), st.integers(0, 9)))  # fmt: skip
+
+
+@given(STEPS)
+def test_what_is_held_and_kept_never_exceeds_the_bound_and_returns_to_zero(steps):
+    holds, one = Holds(Limits(max_held_bytes=100)), gate()
+    held: list[Ticket] = []
+    kept: list[int] = []
+
+    def end(number: int) -> None:
+        if number < len(held):
+            holds.drop(one, held.pop(number))
+        elif number - len(held) < len(kept):
+            holds.let_go(one, kept.pop(number - len(held)))
+
+    for what, size, number in steps:
+        coming = ticket(size)
+        if what == "hold" and holds.refusal(one, coming, 0.0) is None:
+            holds.add(one, coming, 0.0, first=False)
+            held.append(coming)
+        elif what == "keep" and not isinstance(holds.keep(one, size, 0.0), Reject):
+            kept.append(size)
+        elif what == "grow" and number < len(held):
+            holds.grew(one, held[number], size, 0.0)
+        elif what == "end":
+            end(number)
+        assert one.bytes == sum(each.size for each in held) + sum(kept) <= 100
+    while held or kept:
+        end(0)
+    assert one.bytes == 0
+    assert not isinstance(holds.keep(one, 100, 0.0), Reject)
 
 
 def test_a_hold_limit_counts_from_the_first_hold():

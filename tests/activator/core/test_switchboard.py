@@ -514,3 +514,17 @@ def test_what_a_replica_has_is_reported_after_the_view_forgot_it():
     assert desk.gate.leaving == {}
     assert desk.sample(2.0).in_flight == 0
     assert desk.board.report(3.0) == []
+
+
+def test_what_is_kept_of_others_leaves_less_room_for_who_waits():
+    desk = Desk("r", max_held_bytes=100)
+    desk.fill()
+
+    assert desk.board.keep(desk.gate, 50, 0.0) is Grew.OK
+    assert desk.board.keep(desk.gate, 10, 0.0) is Grew.PAUSE
+    assert isinstance(desk.board.keep(desk.gate, 41, 0.0), Reject)
+    _, turned_away = desk.arrive(size=41)
+    assert isinstance(turned_away, Reject)
+    desk.board.let_go(desk.gate, 60)
+
+    assert desk.arrive(size=100)[1] is HELD
