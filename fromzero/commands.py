@@ -13,6 +13,7 @@ import typer
 from fromzero.flags import Flags, Records, dumps, texts
 from fromzero.lean import become
 from fromzero.logs import LogFormat
+from fromzero.printable import printable
 
 if TYPE_CHECKING:
     from fromzero.client import Client
@@ -345,4 +346,4 @@ def _order(order: str, name: str, port: int | None, config: Path | None) -> None
     for each in client.find(name):
         after = client.order(order, each)
         said = f"{after['namespace']}/{after['name']} is {after['state']}"
-        print(f"{said}: {after['reason']}")
+        print(printable(f"{said}: {after['reason']}"))

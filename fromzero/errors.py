@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autoscaler.errors import BadInput
+from fromzero.printable import printable
 
 _BAD = 2  # As for a wrong option: the user must change something.
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
@@ -35,7 +36,8 @@ def ending() -> Iterator[None]:
         finally:
             sys.stdout.flush()  # Here, where a reader that left can be told from a bug.
     except (CommandError, BadInput) as error:
-        print(error, file=sys.stderr)
+        for line in str(error).split("\n"):
+            print(printable(line), file=sys.stderr)
         sys.exit(_BAD)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

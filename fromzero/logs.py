@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from fromzero.printable import printable
+
 
 class LogFormat(StrEnum):
     """How a log line is written."""
@@ -20,11 +22,14 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         # A message from outside must stay on its line.
-        said = record.getMessage().replace("\n", "\\n")
-        line = f"{at} {record.levelname.lower():7} {said}"
+        said = printable(record.getMessage())
+        lines = [f"{at} {record.levelname.lower():7} {said}"]
         if record.exc_info:
-            line += f"\n{self.formatException(record.exc_info)}"
-        return line
+            # What an exception says may come from outside too: no line of it begins
+            # as ours do.
+            trace = self.formatException(record.exc_info).split("\n")
+            lines += [f"  {printable(each)}" for each in trace]
+        return "\n".join(lines)
 
 
 class _Json(logging.Formatter):
@@ -37,7 +42,8 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        # The one control character that json leaves as it is.
+        return json.dumps(line).replace("\x7f", "\\u007f")
 
 
 def begin(form: LogFormat, *, quiet: bool = False) -> None:

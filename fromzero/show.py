@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from fromzero.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -45,12 +47,12 @@ def table(revisions: Iterable[Mapping[str, Any]]) -> Table:
     for each in revisions:
         state = str(each["state"])
         shown.add_row(
-            f"{each['namespace']}/{each['name']}",
+            printable(f"{each['namespace']}/{each['name']}"),
             Text(state, style=_COLOURS.get(state, "")),
             f"{each['ready']}/{each['desired']}",
             str(each["in_flight"]),
             str(each["held"]),
-            Text(str(each["reason"])),
+            Text(printable(str(each["reason"]))),
         )
     return shown
 
@@ -59,8 +61,10 @@ def remarked(remarks: Iterable[Mapping[str, Any]]) -> str:
     """Return a line for each of *remarks*, those that keep hands off first."""
     ordered = sorted(remarks, key=lambda each: (not each["blocks"], each["about"]))
     return "\n".join(
-        f"{'hands off ' if each['blocks'] else ''}{each['about']}: "
-        f"{each['reason']}: {each['message']}"
+        printable(
+            f"{'hands off ' if each['blocks'] else ''}{each['about']}: "
+            f"{each['reason']}: {each['message']}"
+        )
         for each in ordered
     )
 
@@ -80,7 +84,7 @@ def explanation(of: Mapping[str, Any]) -> str:
     if of["logs"] and state == "failing":
         lines.append("last lines of its output:")
         lines += [f"  {line}" for line in of["logs"][-10:]]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _moment(of: Mapping[str, Any]) -> str:

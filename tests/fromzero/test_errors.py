@@ -14,6 +14,9 @@ BAD = BadInput([Problem(field="port", value="x", rule="must be a number")] * 2)
         pytest.param(BAD, 2, "port = x, must be a number\n", id="bad input"),
         pytest.param(CommandError("a\nb"), 2, "a\nb\n", id="a command's error"),
         pytest.param(NotReachableError("no"), 2, "no\n", id="nobody answers"),
+        pytest.param(
+            CommandError("a\x1b[2J\u2028b"), 2, "a\\x1b[2J\\u2028b\n", id="what acts"
+        ),
         pytest.param(KeyboardInterrupt(), 130, "", id="Ctrl-C"),
     ],
 )

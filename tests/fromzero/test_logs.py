@@ -1,14 +1,36 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fromzero.logs import LogFormat, begin
 
+ANY = st.text(st.characters(exclude_categories=()))
+"""What may come from the network, and then some."""
 
-@pytest.fixture(autouse=True)
+
+def written(form: LogFormat, said: str, error: Exception | None = None) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stderr(out):
+        begin(form)
+        logging.getLogger("fromzero").error("said=%s", said, exc_info=error)
+    return out.getvalue().removesuffix("\n")
+
+
+def same(one: str, other: str) -> bool:
+    """JSON has two lone surrogates that follow each other as one character."""
+    return one.encode("utf-16", "surrogatepass") == other.encode(
+        "utf-16", "surrogatepass"
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
 def _as_before():
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -27,13 +49,30 @@ def test_a_text_line_has_time_level_and_message(capsys):
     assert line.endswith("info    scale revision=a/b")
 
 
-def test_a_message_stays_on_its_line(capsys):
-    begin(LogFormat.TEXT)
+@given(said=ANY)
+@example(said="one\ntwo")
+@example(said="\x1b[2J\r\x0b\x85\x9b\u2028\u2029\u202e\x7f")
+def test_whatever_is_said_stays_on_its_line_and_does_nothing_to_a_terminal(said):
+    text, record = written(LogFormat.TEXT, said), written(LogFormat.JSON, said)
 
-    logging.getLogger("fromzero").warning("said=%s", "one\ntwo")
+    assert text.isprintable()
+    assert record.isprintable()
+    assert same(json.loads(record)["message"], f"said={said}")
+    if said.isprintable():
+        assert text.endswith(f" said={said}")
 
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("said=one\\ntwo")
+
+@given(said=ANY)
+@example(said="a\n12:00:00.000 info    forged\x1b[1m\u2028b")
+def test_whatever_an_exception_says_begins_no_line_as_log_lines_do(said):
+    error = ValueError(said)
+    text = written(LogFormat.TEXT, "", error)
+    record = written(LogFormat.JSON, "", error)
+
+    assert record.isprintable()
+    lines = text.split("\n")
+    assert all(each.isprintable() for each in lines)
+    assert all(each.startswith("  ") for each in lines[1:])
 
 
 def test_a_json_line_is_one_object(capsys):

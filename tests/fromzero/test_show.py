@@ -82,3 +82,19 @@ def test_remarks_are_a_line_each_and_those_that_keep_hands_off_come_first():
         "hands off B: ScaledByAnother: HPA",
         "A: NoPreStop: no sleep",
     ]
+
+
+def test_what_others_said_does_nothing_to_a_terminal():
+    odd = "a\x1b[2J\u2028b\r\n"
+    shown = IRIS | {"state": "failing", "reason": odd, "name": odd}
+    moments = [{"at": 1e9, "what": "decided", "reason": odd}]
+    remark = {"about": odd, "reason": odd, "message": odd, "blocks": True}
+
+    said = [
+        drawn([shown]),
+        explanation(shown | {"moments": moments, "logs": [odd]}),
+        remarked([remark]),
+    ]
+
+    assert all(line.isprintable() for each in said for line in each.split("\n"))
+    assert all("a\\x1b[2J\\u2028b\\r\\n" in each for each in said)
