@@ -56,7 +56,8 @@ def revision(status: Status) -> dict[str, object]:
     """Return *status* in the shape that `GET /status` promises."""
     fields = asdict(status)
     del fields["key"]
-    return {"namespace": status.key.namespace, "name": status.key.name} | fields
+    name = {"namespace": status.key.namespace, "name": status.key.name}
+    return name | fields | {"allowed": status.allowed}
 
 
 def moment(of: Moment) -> dict[str, object]:

@@ -18,7 +18,7 @@ from autoscaler.events import Event, Failure
 _LABELS = ("namespace", "revision")
 _BOUNDS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 _GAUGES = (
-    ("desired", "Replicas wanted, after bounds and room."),
+    ("desired", "Replicas wanted, after bounds, room or not."),
     ("ready", "Replicas that serve."),
     ("starting", "Replicas that do not serve yet."),
     ("draining", "Replicas that finish what they have."),

@@ -49,7 +49,7 @@ def table(revisions: Iterable[Mapping[str, Any]]) -> Table:
         shown.add_row(
             printable(f"{each['namespace']}/{each['name']}"),
             Text(state, style=_COLOURS.get(state, "")),
-            f"{each['ready']}/{each['desired']}",
+            _replicas(each),
             str(each["in_flight"]),
             str(each["held"]),
             Text(printable(str(each["reason"]))),
@@ -71,10 +71,10 @@ def remarked(remarks: Iterable[Mapping[str, Any]]) -> str:
 
 def explanation(of: Mapping[str, Any]) -> str:
     """Return what `GET /explain` gave, in words."""
-    state, ready, desired = of["state"], of["ready"], of["desired"]
+    state = of["state"]
     lines = [
         f"{of['namespace']}/{of['name']} is {state}: {of['reason']}",
-        f"  {ready} ready of {desired} desired, {of['starting']} starting, "
+        f"  {_counted(of)}, {of['starting']} starting, "
         f"{of['draining']} draining; bounds {of['min']} to {of['max'] or 'any'}",
         f"  {of['in_flight']} in flight, {of['held']} held; {of['mode']} mode",
     ]
@@ -85,6 +85,21 @@ def explanation(of: Mapping[str, Any]) -> str:
         lines.append("last lines of its output:")
         lines += [f"  {line}" for line in of["logs"][-10:]]
     return "\n".join(map(printable, lines))
+
+
+def _replicas(of: Mapping[str, Any]) -> str:
+    """Return how many are ready, of those that there may be, of those desired."""
+    ready, allowed, desired = of["ready"], of["allowed"], of["desired"]
+    if allowed < desired:
+        return f"{ready}/{allowed} of {desired}"
+    return f"{ready}/{desired}"
+
+
+def _counted(of: Mapping[str, Any]) -> str:
+    ready, allowed, desired = of["ready"], of["allowed"], of["desired"]
+    if allowed < desired:
+        return f"{ready} ready of {allowed} allowed, {desired} desired"
+    return f"{ready} ready of {desired} desired"
 
 
 def _moment(of: Mapping[str, Any]) -> str:

@@ -64,6 +64,7 @@ class Status:
     min: int
     max: int
     desired: int
+    """After bounds; there may not be room for all of them."""
     ready: int
     starting: int
     draining: int
@@ -71,3 +72,11 @@ class Status:
     held: int
     mode: str
     reason: str
+
+    @property
+    def allowed(self) -> int:
+        """Return how many of those desired there may be now; *reason* says why no more.
+
+        Room may have no more, and after a failed start there is one at a time.
+        """
+        return min(self.desired, self.ready + self.starting)

@@ -43,5 +43,8 @@ def _state(of: Revision) -> str:
 
 def _reason(of: Revision) -> str:
     if of.replicas.active:
-        return f"{of.reason}; {of.waits}" if of.waits else of.reason
+        waits = of.waits
+        if not waits and of.backoff.reason and of.replicas.active < of.want:
+            waits = f"the last start failed: {of.backoff.reason}"
+        return f"{of.reason}; {waits}" if waits else of.reason
     return of.waits or of.blocked or of.backoff.reason or of.reason

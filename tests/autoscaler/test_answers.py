@@ -25,7 +25,7 @@ ASLEEP = Status(
 def test_a_revision_has_the_fields_that_status_promises():
     assert list(answers.revision(ASLEEP)) == [
         "namespace", "name", "state", "min", "max", "desired", "ready", "starting",
-        "draining", "in_flight", "held", "mode", "reason",
+        "draining", "in_flight", "held", "mode", "reason", "allowed",
     ]  # fmt: skip
     assert answers.revision(ASLEEP)["namespace"] == "production"
 

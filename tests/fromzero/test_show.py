@@ -9,7 +9,7 @@ from fromzero.show import console, explanation, remarked, table
 
 IRIS = {
     "namespace": "production", "name": "iris-predictor-00001", "state": "ready",
-    "min": 0, "max": 2, "desired": 2, "ready": 1, "starting": 1, "draining": 0,
+    "min": 0, "max": 2, "desired": 2, "allowed": 2, "ready": 1, "starting": 1, "draining": 0,
     "in_flight": 3, "held": 4, "mode": "stable", "reason": "7 in flight [bold]",
 }  # fmt: skip
 
@@ -29,6 +29,14 @@ def test_the_table_has_a_row_for_each_revision_with_what_matters():
         "flight", "[bold]",
     ]  # fmt: skip
     assert "production/other" in said
+
+
+def test_one_that_may_not_have_all_that_it_wants_is_shown_with_both_numbers():
+    capped = IRIS | {"desired": 4, "allowed": 3, "ready": 3, "starting": 0}
+
+    assert " 3/3 of 4 " in drawn([capped])
+    said = explanation(capped | {"moments": [], "logs": []})
+    assert "  3 ready of 3 allowed, 4 desired, 0 starting" in said
 
 
 def test_the_table_of_nothing_has_a_head():

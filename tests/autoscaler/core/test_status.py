@@ -207,3 +207,36 @@ def test_the_state_agrees_with_the_figures_whatever_happens(calls):
             if said.desired > said.ready + said.starting and not said.ready:
                 assert said.state in ("waiting", "failing", "starting")
             assert said.reason
+
+
+def test_one_for_which_there_is_less_room_than_it_wants_says_how_many_there_may_be():
+    of = revision()
+    of.want, of.reason, of.waits = 4, "8 in flight", "waits for room: 1 GPU needed"
+    of.start(3, 1.0)
+    show(of, "r1", "r2", ready=True)
+
+    said = status(of)
+
+    assert (said.ready, said.allowed, said.desired) == (2, 3, 4)
+    assert said.reason == "8 in flight; waits for room: 1 GPU needed"
+
+
+def test_one_whose_last_start_failed_says_so_while_it_has_fewer_than_it_wants():
+    of = revision()
+    of.want, of.reason = 2, "8 in flight"
+    of.start(1, 1.0)
+    show(of, "r1", ready=True)
+    of.failed(StartFailure(reason="exit status 3", final=False), 2.0)
+
+    assert status(of).allowed == 1
+    assert status(of).reason == "8 in flight; the last start failed: exit status 3"
+    of.start(1, 3.0)
+    assert (status(of).allowed, status(of).reason) == (2, "8 in flight")
+
+
+def test_one_that_has_more_than_it_wants_may_have_what_it_wants():
+    of = revision()
+    of.want = 1
+    of.start(3, 1.0)
+
+    assert status(of).allowed == 1
