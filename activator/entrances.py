@@ -57,6 +57,7 @@ class Entrances:
         """Revisions with something to open, first come first."""
         self._failed: dict[RevisionKey, None] = {}
         self._stirred = asyncio.Event()
+        plane.listening = lambda: len(self._servers)
 
     def see(self, view: View) -> None:
         """Listen where *view* says, and nowhere else for its revision."""

@@ -13,6 +13,7 @@ from activator.opening import Opening
 from activator.passage import Passage
 from activator.plane import Plane
 from activator.reading import RequestReader
+from activator.surplus import turn_away
 from activator.transport import peer_of, reset
 
 _EARLY: Final = 1
@@ -65,6 +66,9 @@ class Http1(asyncio.Protocol):
         # uvloop's transports are none of asyncio's classes.
         transport = cast(asyncio.Transport, transport)
         plane = self._plane
+        if plane.is_full():
+            turn_away(plane, transport, http=True)
+            return
         self._transport = transport
         self.write = transport.write
         self.peer = peer_of(transport)

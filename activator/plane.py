@@ -18,10 +18,12 @@ from activator.core.exchange import Exchange
 from activator.core.routes import Routes
 from activator.core.switchboard import Switchboard
 from activator.core.ticket import Endpoint, Expire, Release, Report, Ticket
+from activator.files import clients, limit, spare
 from activator.opening import Opening
 from activator.pool import Pool
 from activator.settings import ActivatorSettings
 from activator.sides import Client, Connection, Request
+from activator.surplus import Surplus
 from activator.telemetry import Telemetry
 from activator.upstream import Upstream
 from activator.watcher import Watcher
@@ -56,9 +58,13 @@ class Plane:
         self.is_check = Checks()
         self.wheel = Wheel(now)
         self.clients: set[Client] = set()
+        self.surplus: set[Surplus] = set()
         self.upstreams: set[Upstream] = set()
         self.telemetry = Telemetry(registry, self.board.gate, lambda: len(self.clients))
         self.draining = False
+        self.listening: Callable[[], int] = _none
+        """Entrances that are listened on, which take files that clients cannot have."""
+        self._files = limit()
         self.changed: Callable[[], None] = _nothing
         """Called when there may be something to probe."""
         self._uplink = uplink
@@ -70,6 +76,16 @@ class Plane:
         """Clients that nothing is read of, by their file descriptors."""
         self._hangups = select.poll()
 
+    def is_full(self) -> bool:
+        """Say whether there may be no more clients."""
+        fit = clients(self._files, self.listening())
+        return len(self.clients) >= min(fit, self.settings.max_connections)
+
+    @property
+    def most_surplus(self) -> int:
+        """How many clients may be told at one time that they are too many."""
+        return spare(self._files) // 2
+
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Own what has to wait by *tasks*."""
         self._tasks = tasks
@@ -79,6 +95,8 @@ class Plane:
         self._tasks = None
         for client in tuple(self.clients):
             client.abort()
+        for surplus in tuple(self.surplus):
+            surplus.abort()
         for upstream in tuple(self.upstreams):
             upstream.close()
         if self._timer is not None:
@@ -237,3 +255,7 @@ def _owner(ticket: Ticket) -> Request:
 
 def _nothing() -> None:
     pass
+
+
+def _none() -> int:
+    return 0

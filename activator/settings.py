@@ -35,6 +35,8 @@ class ActivatorSettings:
 
     name: str = "activator-1"
     limits: Limits = field(default_factory=Limits)
+    max_connections: int = 20_000
+    """Of clients; fewer where files for them and their replicas are fewer."""
     domain: str = "localhost"
     """Hosts are SERVICE-NAMESPACE.DOMAIN; said to who asks for one that is not."""
     seed: int | None = None

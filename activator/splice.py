@@ -15,6 +15,7 @@ from activator.opening import Opening
 from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL
 from activator.plane import Plane
 from activator.prologue import Prologue
+from activator.surplus import turn_away
 from activator.telemetry import Counts
 from activator.transport import reset
 
@@ -62,6 +63,9 @@ class Splice(asyncio.Protocol):
         # uvloop's transports are none of asyncio's classes.
         self._transport = transport = cast(asyncio.Transport, transport)
         plane = self._plane
+        if plane.is_full():
+            turn_away(plane, transport, http=False)
+            return
         self._fd = transport.get_extra_info("socket").fileno()
         self._since = now = self.clock()
         plane.clients.add(self)

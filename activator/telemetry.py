@@ -81,6 +81,8 @@ class Telemetry(Collector):
         self._counts: dict[RevisionKey, Counts] = {}
         self.own: Counter[int] = Counter()
         """Answers that the activator gave itself, by status."""
+        self.refused = 0
+        """Connections that were not taken: there were as many as may be."""
         registry.register(self)
 
     def counts(self, key: RevisionKey) -> Counts:
@@ -162,4 +164,9 @@ class Telemetry(Collector):
             "fromzero_activator_connections",
             "Open connections of clients.",
             value=self._connections(),
+        )
+        yield CounterMetricFamily(
+            "fromzero_activator_refused_connections",
+            "Connections of clients that were refused: as many as may be were open.",
+            value=self.refused,
         )

@@ -54,6 +54,7 @@ class Settings:
     state_dir: Path = Path(".state")
     total_max_held: int = 10_000
     total_max_held_bytes: int = 256 << 20
+    max_connections: int = 20_000
     termination_grace_s: float = 30.0
     drain_s: float = 30.0
     seed: int | None = None

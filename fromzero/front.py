@@ -55,6 +55,7 @@ class Front:
             ActivatorSettings(
                 name=settings.name,
                 limits=settings.limits,
+                max_connections=settings.max_connections,
                 domain=settings.domain,
                 seed=settings.seed,
                 unheard_s=settings.leave_limit_s,

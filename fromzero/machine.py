@@ -108,6 +108,7 @@ class Machine:
         self._activator = Activator(
             ActivatorSettings(
                 limits=settings.limits,
+                max_connections=settings.max_connections,
                 domain=settings.domain,
                 seed=settings.seed,
                 want_tail=files.trace is not None,

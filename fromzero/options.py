@@ -50,6 +50,10 @@ def _whole(text: str) -> int | None:
     return int(number) if number is not None and number == int(number) >= 0 else None
 
 
+def _some(text: str) -> int | None:
+    return _whole(text) or None
+
+
 def _bytes(text: str) -> int | None:
     return quantity.whole_bytes(text) or None
 
@@ -179,6 +183,12 @@ SETTINGS: Mapping[str, Setting] = {
             field="total_max_held_bytes",
             read=_bytes,
             rule=_SIZE,
+        ),
+        Setting(
+            name="max-connections",
+            field="max_connections",
+            read=_some,
+            rule="must be a whole number, 1 or more",
         ),
         Setting(
             name="termination-grace-period",
