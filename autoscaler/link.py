@@ -28,6 +28,7 @@ from autoscaler.health import serving
 from autoscaler.link_metrics import LinkMetrics
 from autoscaler.loop import Loop
 from autoscaler.peer import Peer
+from autoscaler.porch import Porch
 from autoscaler.seat import Ears, Known, Seat
 
 __all__ = ["Ears", "Known", "LinkServer"]
@@ -36,8 +37,6 @@ _log = logging.getLogger(__name__)
 
 _BEAT_S: Final = 5.0
 """Who does not answer a ping for half as long is gone."""
-_STRANGERS: Final = 64
-"""Greeted at one time; more are told to come again."""
 _TURN_S: Final = 1.0
 _MOST: Final = 50_000
 """Revisions of which one activator may say where it listens."""
@@ -79,7 +78,7 @@ class LinkServer:
         self._shares: Shares | None = None
         """There while it leads."""
         self._routes: tuple[Route, ...] = ()
-        self._strangers = 0
+        self._porch = Porch()
         loop.listen(self._saw)
 
     def attach(self, ears: Ears) -> None:
@@ -167,19 +166,19 @@ class LinkServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer GET /link."""
-        if self._strangers >= _STRANGERS:
-            self._metrics.trouble("crowded")
-            return web.Response(status=503, text="too many come at one time\n")
         where = request.remote or ""
+        if why := self._porch.comes(where, self._clock()):
+            self._metrics.trouble("crowded")
+            return web.Response(status=503, text=f"{why}\n")
+        guest = None
         link = web.WebSocketResponse(
             max_msg_size=LARGEST, heartbeat=_BEAT_S, compress=False, timeout=1.0
         )
-        await link.prepare(request)
-        self._strangers += 1
         try:
+            await link.prepare(request)
             guest = await self._greeter.greet(link, where)
         finally:
-            self._strangers -= 1
+            self._porch.goes(where, self._clock(), known=guest is not None)
         if guest is not None and self._admits(guest, where):
             peer = Peer(
                 link,

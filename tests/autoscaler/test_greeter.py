@@ -82,7 +82,7 @@ def test_no_more_strangers_are_greeted_at_one_time_than_there_is_room_for():
     async def scene() -> None:
         async with house() as made, knock(made.address) as connect:
             made.link._greeter._patience_s = 0.2
-            waiting = [await connect() for _ in range(64)]
+            waiting = [await connect(f"127.0.0.{n // 8 + 2}") for n in range(64)]
 
             with pytest.raises(Exception, match="503"):
                 await connect()
@@ -91,6 +91,26 @@ def test_no_more_strangers_are_greeted_at_one_time_than_there_is_room_for():
             for each in waiting:
                 await each.closed()
             assert isinstance(await (await connect()).greet(), Welcome)
+
+    play(scene())
+
+
+def test_an_address_that_fails_again_and_again_is_greeted_no_more_but_others_are():
+    async def scene() -> None:
+        async with house() as made, knock(made.address) as connect:
+            for _ in range(16):
+                stranger = await connect("127.0.0.2")
+                await stranger.say(Synced())
+                assert await stranger.closed()
+
+            with pytest.raises(Exception, match="503"):
+                await connect("127.0.0.2")
+
+            assert made.metric("crowded") == 1
+            assert made.metric("garbled") == 16
+            for number in range(30):
+                stranger = await connect("127.0.0.3")
+                assert isinstance(await stranger.greet(f"a-{number}"), Welcome)
 
     play(scene())
 

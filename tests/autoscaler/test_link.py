@@ -286,7 +286,7 @@ def test_garbage_of_any_bytes_ends_its_own_link_and_no_other(caplog):
             await until(lambda: good.link.synced)
             async with knock(made.address) as connect:
                 for number in range(60):
-                    stranger = await connect()
+                    stranger = await connect(f"127.0.0.{number % 9 + 2}")
                     late = number % 2
                     if late:
                         await stranger.greet(f"bad-{number}")

@@ -276,11 +276,17 @@ class Stranger:
 
 @asynccontextmanager
 async def knock(address: str) -> AsyncIterator[Callable[[], Any]]:
-    """Let strangers connect: each call of what is yielded is one."""
+    """Let strangers connect: each call of what is yielded is one, *of* an address."""
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        sessions: dict[str, aiohttp.ClientSession] = {}
 
-        async def one() -> Stranger:
+        async def one(of: str = HOST) -> Stranger:
+            if of not in sessions:
+                connector = aiohttp.TCPConnector(local_addr=(of, 0), limit=0)
+                sessions[of] = await stack.enter_async_context(
+                    aiohttp.ClientSession(connector=connector)
+                )
+            session = sessions[of]
             made = await session.ws_connect(
                 f"http://{address}/link",
                 max_msg_size=LARGEST,
