@@ -103,7 +103,7 @@ def test_a_call_may_be_held_for_longer_than_a_client_waits_for_a_first_word():
                     gate = made.activator._plane.board.gate(KEY)
                     assert gate is not None
                     await made.until(lambda: gate.bytes > 10_000)
-                    # Three times what it would have waited.
+                    # Time is the subject: gRPC's own, three times what it would wait.
                     await asyncio.sleep(0.9)
                     made.see(port, entrances=(entrance,))
 
