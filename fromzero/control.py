@@ -195,6 +195,7 @@ class Control:
             lambda key, reason: self._backend.refused(key, reason),
             tasks,
             _uniform,
+            lambda: self._lease.left_s,
         )
         hands = Hands(
             cluster=self._overseer,
@@ -287,7 +288,7 @@ class Control:
         for key in released.read(self._lease.annotations) if leading else ():
             if self._overseer.manages(key):
                 self._backend.release(key)
-        self._publishing.drop_all()  # Another's to write, or looked at anew.
+        self._publishing.abandon_all()  # Another's to write, or looked at anew.
         self._backend.lead(leading=leading)
         self._link.lead(leading=leading, term=term)
         for each in self._overseer.findings if leading else ():

@@ -153,13 +153,17 @@ class KubernetesBackend:
 
     def lead(self, *, leading: bool) -> None:
         """Decide and publish from now on, or follow."""
-        before, self._leading = self._leading, leading
+        before, self._leading = self._leading, False
+        self._loop.lead(leading=False)
         for key, tended in self._tended.items():
             self._hands.scales.drop(key)
             seen = self._hands.cluster.seen(tended.managed)
-            there = seen.deployment.replicas if seen else 0
-            tended.led(there, leading=leading, before=before)
-        self._loop.lead(leading=leading)
+            tended.led(seen, leading=leading, before=before)
+            if seen and seen.deployment.replicas and tended.adopted:
+                self._show(tended, tended.picture(seen))
+        if leading:
+            self._leading = True
+            self._loop.lead(leading=True)
         self.look_at_all()
 
     @property
@@ -193,9 +197,8 @@ class KubernetesBackend:
                 if changed or tended.refused:
                     self._allot(tended)
                 self._configure(tended)
-        there = [each for key, each in self._tended.items() if key not in wanted]
-        for tended in there:
-            if tended.managed.key.namespace == namespace:
+        for key, tended in tuple(self._tended.items()):
+            if key.namespace == namespace and key not in wanted:
                 self._let_go(tended)
 
     def tend(self) -> None:
@@ -241,8 +244,7 @@ class KubernetesBackend:
         seen = self._hands.cluster.seen(managed)
         if seen is None:
             return
-        now = self._clock()
-        tended = self._tended[managed.key] = Tended(managed, seen, now)
+        tended = self._tended[managed.key] = Tended(managed, seen, self._clock())
         self._allot(tended)
         self.look_at(managed.key)
 
@@ -279,7 +281,7 @@ class KubernetesBackend:
         key = tended.managed.key
         _log.info("let go revision=%s", key)
         del self._tended[key]
-        self._hands.scales.drop(key)
+        self._hands.scales.forget(key)
         self._hands.capacity.see(key, (), (), self._clock())
         self._agenda.put(tended, inf)
         self._counts.pop(key, None)
@@ -341,10 +343,9 @@ class KubernetesBackend:
 
     def _stand(self, tended: Tended, seen: Seen, awaits: str, now: float) -> None:
         hands, key = self._hands, tended.managed.key
-        ready = self._loop.status(key).ready
         entrances = tended.entrances
         standins = hands.cluster.standins(key, entrances) if entrances else ()
-        stance, wanted = tended.stand(seen, standins, ready, now)
+        stance, wanted = tended.stand(seen, standins, self._loop.status(key).ready, now)
         keeps = stance.keeps or tended.managed.floor_why
         last = tended.desired <= 1 and not tended.spec().scaling.min_replicas
         if not keeps and last and (keeps := hands.keeps(key)):
@@ -359,14 +360,14 @@ class KubernetesBackend:
     def _count(self, tended: Tended, seen: Seen, now: float) -> None:
         """Have the Deployment ask for what was commanded, and for nothing less safe."""
         key, have, wanted = tended.managed.key, seen.deployment.replicas, tended.wanted
+        version = seen.deployment.meta.resource_version
         if not self._leading:
             if have:
                 tended.called = False
-                self._hands.scales.drop(key)
+                self._hands.scales.settled(key, have)
             elif tended.called:
                 # Of what was seen: the leader may have asked for more by now.
-                version = seen.deployment.meta.resource_version
-                self._hands.scales.want(key, 1, expected_version=version, costs=())
+                self._hands.scales.wake(key, version)
             return
         if wanted is None or (have and tended.leaves):
             self._hands.scales.drop(key)
@@ -375,7 +376,7 @@ class KubernetesBackend:
             self._hands.scales.drop(key)
             return  # Who stood in has gone since it was decided.
         if have == wanted:
-            self._hands.scales.drop(key)
+            self._hands.scales.settled(key, have)
             self._counts[key] = Count(have, now, watched=True)
             return
         count = self._counts.get(key)
@@ -391,10 +392,9 @@ class KubernetesBackend:
             self._show(tended, tended.picture(seen))
             self._loop.order(key, Order.WAKE)
             return
-        down = wanted < have
         self._hands.scales.want(
             key,
             wanted,
-            expected_version=seen.deployment.meta.resource_version if down else None,
-            costs=tuple(sorted(tended.stopped)) if down and wanted else (),
+            expected_version=version if wanted < have else None,
+            costs=tuple(sorted(tended.stopped)) if 0 < wanted < have else (),
         )

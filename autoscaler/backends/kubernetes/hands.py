@@ -81,10 +81,22 @@ class Scales(Protocol):
         expected_version: str | None,
         costs: tuple[str, ...],
     ) -> None:
-        """Have *replicas*, unless the Deployment is not as *expected_version* was."""
+        """Have *replicas*, unless the Deployment is not as *expected_version* was.
+
+        It is the leader's wish: nothing is asked for once leadership has ended.
+        """
+
+    def wake(self, key: RevisionKey, expected_version: str) -> None:
+        """Have one replica of what had none at *expected_version*, whoever leads."""
+
+    def settled(self, key: RevisionKey, replicas: int) -> None:
+        """Ask for nothing any more: it has *replicas*, as it is to have."""
 
     def drop(self, key: RevisionKey) -> None:
-        """Ask for nothing any more that was not done yet."""
+        """Ask for nothing any more, and break off what is being asked."""
+
+    def forget(self, key: RevisionKey) -> None:
+        """Know that a revision is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol
 
 from autoscaler.backends.kubernetes.answers import CONFLICT, NOT_FOUND, ApiError
 from autoscaler.backends.kubernetes.errands import Errands
-from autoscaler.clock import Clock, monotonic
 from autoscaler.core.domain import RevisionKey
 
 _log = logging.getLogger(__name__)
@@ -31,8 +30,10 @@ class Wish(NamedTuple):
     replicas: int
     expected_version: str | None
     """The Deployment's resourceVersion, where it must be what was decided on."""
-    costs: tuple[str, ...]
+    costs: tuple[str, ...] = ()
     """Pods that a ReplicaSet is to choose first."""
+    leads: bool = True
+    """It is the leader's, and nothing once leadership has ended."""
 
 
 class Writes(Protocol):
@@ -63,7 +64,7 @@ class Scaler:
         refused: Callable[[RevisionKey, str], None],
         tasks: asyncio.TaskGroup,
         uniform: Callable[[], float],
-        clock: Clock = monotonic,
+        left_s: Callable[[], float],
     ) -> None:
         self._api = api
         self._accepted = accepted
@@ -73,10 +74,9 @@ class Scaler:
         """Called where a wish will be refused each time, with the reason."""
         self._marked: dict[RevisionKey, set[str]] = {}
         """Pods that a ReplicaSet was told to choose first."""
-        self._errands: Errands[RevisionKey, Wish] = Errands(
-            self._do, tasks, uniform, clock
-        )
-        self._wished: dict[RevisionKey, Wish] = {}
+        self._errands: Errands[RevisionKey, Wish] = Errands(self._do, tasks, uniform)
+        self._left_s = left_s
+        """How long this process leads if nothing renews it; 0: it does not."""
         self._vain: dict[RevisionKey, Wish] = {}
         """Of each the last that met another version; it always will."""
 
@@ -88,20 +88,39 @@ class Scaler:
         expected_version: str | None,
         costs: tuple[str, ...],
     ) -> None:
-        """Have *replicas* of *key*, instead of what was wished before."""
-        wish = Wish(replicas, expected_version, costs)
-        if self._errands.pending(key) and self._wished.get(key) == wish:
-            return
-        if self._vain.get(key) == wish:
-            return  # What is watched is behind: the new version is on its way.
-        self._wished[key] = wish
-        self._errands.want(key, wish)
+        """Have *replicas* of *key* while this process leads."""
+        self._wish(key, Wish(replicas, expected_version, costs))
+
+    def wake(self, key: RevisionKey, expected_version: str) -> None:
+        """Have one replica of *key*, which has none, whoever leads."""
+        self._wish(key, Wish(1, expected_version, leads=False))
+
+    def settled(self, key: RevisionKey, replicas: int) -> None:
+        """Wish nothing of *key* any more: it has *replicas*, as it is to have."""
+        going = self._errands.under_way(key)
+        if going is not None and going.replicas != replicas:
+            self._errands.abandon(key)
+        self._errands.drop(key)
+        self._vain.pop(key, None)
 
     def drop(self, key: RevisionKey) -> None:
-        """Wish nothing of *key* any more: it is as it is to be, or another's."""
-        self._errands.drop(key)
-        self._wished.pop(key, None)
+        """Wish nothing of *key* any more: its count is another's to say."""
+        self._errands.abandon(key)
         self._vain.pop(key, None)
+
+    def forget(self, key: RevisionKey) -> None:
+        """Know that *key* is gone, and its pods are nobody's."""
+        self.drop(key)
+        self._marked.pop(key, None)
+
+    def _wish(self, key: RevisionKey, wish: Wish) -> None:
+        if self._vain.get(key) == wish:
+            return  # What is watched is behind: the new version is on its way.
+        going = self._errands.under_way(key)
+        if going and going.expected_version and going.replicas < wish.replicas:
+            # A wake waits for no answer; what comes after it meets another version.
+            self._errands.abandon(key)
+        self._errands.want(key, wish)
 
     async def _do(self, key: RevisionKey, wish: Wish) -> None:
         base = f"/apis/apps/v1/namespaces/{key.namespace}/deployments/{key.name}/scale"
@@ -109,8 +128,12 @@ class Scaler:
         if wish.expected_version is not None:
             body["metadata"] = {"resourceVersion": wish.expected_version}
         try:
-            await self._mark(key, wish.costs)
-            await self._api.patch(base, body, fieldManager=MANAGER)
+            async with asyncio.timeout(self._left_s() if wish.leads else None):
+                await self._mark(key, wish.costs)
+                if wish.leads and not self._left_s():
+                    _log.info("scale given up revision=%s: it leads no more", key)
+                    return
+                await self._api.patch(base, body, fieldManager=MANAGER)
         except ApiError as error:
             if _passes(error):
                 raise
@@ -136,7 +159,7 @@ class Scaler:
             marked.add(pod)
             await self._annotate(key, pod, _IDLEST)
         if not marked:
-            del self._marked[key]
+            self._marked.pop(key, None)
 
     async def _annotate(self, key: RevisionKey, pod: str, cost: str | None) -> None:
         path = f"/api/v1/namespaces/{key.namespace}/pods/{pod}"

@@ -152,7 +152,7 @@ class Tended:
             for name in spared(seen.deployment, seen.pods, self.stopped):
                 # The ReplicaSet chose another: this one is to be used again.
                 self.stopped.discard(name)
-                self.attempts[name] = self.attempts.get(name, 0) + 1
+                self._again(name)
         return pictures(
             seen.deployment,
             seen.pods,
@@ -174,13 +174,17 @@ class Tended:
         (self.reached.add if reached else self.reached.discard)(pod)
         return True
 
-    def led(self, there: int, *, leading: bool, before: bool) -> None:
-        """Take what is *there* for what others have commanded; a wake goes on.
+    def led(self, seen: Seen | None, *, leading: bool, before: bool) -> None:
+        """Take what is there for what others have commanded; a wake goes on.
 
         Only who led *before* has commanded what it wants; else it was only seen once.
+        Who was told to stop is another replica from now on, for whoever decides anew.
         """
+        for name in self.stopped:
+            self._again(name)
+        self.stopped.clear()
         asked = self.wanted if before and self.wanted else int(self.called)
-        waking = 0 if there else asked
+        waking = 0 if seen and seen.deployment.replicas else asked
         self.wanted = waking or None if leading else None
         self.called = bool(waking) and not leading
 
@@ -218,6 +222,10 @@ class Tended:
     def failed(self, pod: str, *, final: bool) -> None:
         """Know that a start was reported as failed whose pod may live on."""
         self.vain |= self.leaves and final
+        self._again(pod)
+
+    def _again(self, pod: str) -> None:
+        """Have the Fleet see another replica in *pod*, which it has done with."""
         self.attempts[pod] = self.attempts.get(pod, 0) + 1
 
     def decided(self, decided: Decided) -> bool:

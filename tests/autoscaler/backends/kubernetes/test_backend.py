@@ -195,6 +195,25 @@ def test_who_lays_down_leadership_asks_for_nothing_more():
     assert here.dropped == before + 1
 
 
+def test_a_scale_down_that_was_pending_is_decided_anew_by_who_leads_again():
+    here = town()
+    here.load = 28
+    here.run(90)
+    assert here.replicas == 4
+    here.refused = 10**6
+    here.load = 18
+    here.wished.clear()
+    here.run(120)
+    assert here.wished
+
+    here.backend.lead(leading=False)
+    here.backend.lead(leading=True)
+    here.refused = 0
+    here.run(120)
+
+    assert here.replicas == here.status(KEY).ready == min(here.wished)
+
+
 def test_letting_go_wakes_waits_until_ready_and_takes_the_slices_away():
     here = town()
     here.run(200)

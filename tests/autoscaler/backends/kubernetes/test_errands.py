@@ -99,10 +99,46 @@ def test_what_is_dropped_is_not_tried_again():
             errands.want("a", 1)
             errands.want("b", 2)
             await world.tried.wait()
-            errands.drop_all()
+            errands.abandon_all()
             errands.want("b", 3)
             errands.drop("a")
             await quiet(world, errands, "a", "b")
         assert world.true == {"b": 3}
+
+    asyncio.run(scene())
+
+
+def test_a_job_that_is_broken_off_makes_room_for_the_next_wish():
+    async def scene() -> None:
+        world = World()
+        world.gate["a"] = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks, asyncio.timeout(10):
+            errands = Errands(world.do, tasks, lambda: 1.0)
+            errands.want("a", 1)
+            await asyncio.sleep(0)  # It begins.
+            errands.abandon("a")
+            errands.abandon("a")
+            del world.gate["a"]
+            errands.want("a", 2)
+            assert errands.under_way("a") == 1
+            await quiet(world, errands, "a")
+        assert world.true == {"a": 2}
+
+    asyncio.run(scene())
+
+
+def test_the_same_wish_again_is_no_news():
+    async def scene() -> None:
+        done: list[int] = []
+
+        async def do(_: str, wish: int) -> None:
+            await asyncio.sleep(0)
+            errands.want("a", wish)
+            done.append(wish)
+
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            errands = Errands(do, tasks, lambda: 0.0)
+            errands.want("a", 1)
+        assert done == [1]
 
     asyncio.run(scene())

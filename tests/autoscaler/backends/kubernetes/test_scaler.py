@@ -23,12 +23,19 @@ class Server:
         self.says = "no"
         self.stuck: set[str] = set()
         self.free = asyncio.Event()
+        self.called = asyncio.Event()
+        self.ended = asyncio.Event()
+        """A call that was stuck came to an end."""
 
     async def patch(self, path, body, *, fieldManager):  # noqa: N803 - the API's
         assert fieldManager == "fromzero"
         self.calls.append((path, body))
+        self.called.set()
         if any(f"/{name}/" in path for name in self.stuck):
-            await self.free.wait()
+            try:
+                await self.free.wait()
+            finally:
+                self.ended.set()
         if self.refuses:
             raise ApiError(self.refuses.pop(), "Refused", self.says)
         return {}
@@ -62,11 +69,17 @@ class Heard:
 
 
 @asynccontextmanager
-async def scaling(api):
+async def scaling(api, left_s=lambda: 10.0):
     heard = Heard()
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         scaler = Scaler(
-            api, heard.accept, heard.reconsider, heard.refuse, tasks, lambda: 0.0
+            api,
+            heard.accept,
+            heard.reconsider,
+            heard.refuse,
+            tasks,
+            lambda: 0.0,
+            left_s,
         )
         yield scaler, heard
 
@@ -207,6 +220,120 @@ def test_a_pod_that_is_gone_needs_no_mark():
             want(scaler, KEY, 1, costs=("iris-x",))
             await heard.until(1)
         assert heard.accepted == [(KEY, 1)]
+
+    asyncio.run(scene())
+
+
+def test_a_wake_does_not_wait_for_a_scale_down_under_way():
+    async def scene():
+        server = Server()
+        server.stuck.add("iris")
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 0, expected_version="7")
+            await server.called.wait()
+            server.stuck.clear()
+            want(scaler, KEY, 1)
+            await heard.until(1)
+        assert heard.accepted == [(KEY, 1)]
+        assert [body["spec"]["replicas"] for _, body in server.calls] == [0, 1]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("has", [0, 1])
+def test_a_scale_down_under_way_ends_where_there_is_no_need_of_it_any_more(has):
+    async def scene():
+        server = Server()
+        server.stuck.add("iris")
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 0, expected_version="7")
+            await server.called.wait()
+            scaler.settled(KEY, has)
+            if has:
+                await server.ended.wait()
+            else:
+                server.free.set()
+                await heard.until(1)
+        assert heard.accepted == ([] if has else [(KEY, 0)])
+
+    asyncio.run(scene())
+
+
+def test_what_is_dropped_is_broken_off():
+    async def scene():
+        server = Server()
+        server.stuck.add("iris")
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 2)
+            await server.called.wait()
+            scaler.drop(KEY)
+            await server.ended.wait()
+        assert (len(server.calls), heard.accepted) == (1, [])
+
+    asyncio.run(scene())
+
+
+def test_a_call_of_the_leader_ends_with_its_leadership():
+    async def scene():
+        server = Server()
+        server.stuck.add("iris")
+        left_s = [0.01, 0.01]
+        async with scaling(server, lambda: left_s.pop() if left_s else 0.0) as (
+            scaler,
+            heard,
+        ):
+            want(scaler, KEY, 0, expected_version="7")
+            await server.ended.wait()
+        # Then there was no leadership, so it was not tried again.
+        assert (len(server.calls), heard.accepted) == (1, [])
+
+    asyncio.run(scene())
+
+
+def test_who_leads_no_more_marks_pods_at_most():
+    async def scene():
+        left_s = 10.0
+
+        class Slow(Server):
+            async def patch(self, path, body, **more):
+                nonlocal left_s
+                left_s = 0.0  # While a pod was marked.
+                return await super().patch(path, body, **more)
+
+        server = Slow()
+        async with scaling(server, lambda: left_s) as (scaler, _):
+            want(scaler, KEY, 1, expected_version="7", costs=("a",))
+        assert [path.rsplit("/", 1)[1] for path, _ in server.calls] == ["a"]
+
+    asyncio.run(scene())
+
+
+def test_who_follows_wakes():
+    async def scene():
+        server = Server()
+        async with scaling(server, lambda: 0.0) as (scaler, heard):
+            scaler.wake(KEY, "7")
+            await heard.until(1)
+        assert heard.accepted == [(KEY, 1)]
+        ((_, body),) = server.calls
+        assert body["metadata"] == {"resourceVersion": "7"}
+
+    asyncio.run(scene())
+
+
+def test_marks_of_what_is_gone_are_forgotten():
+    async def scene():
+        server = Server()
+        async with scaling(server) as (scaler, heard):
+            want(scaler, KEY, 2, costs=("a",))
+            await heard.until(1)
+            scaler.forget(KEY)
+            want(scaler, KEY, 1, costs=("b",))
+            await heard.until(2)
+        marked = [
+            path.rsplit("/", 1)[1] for path, _ in server.calls if "/pods/" in path
+        ]
+        assert marked == ["a", "b"]
 
     asyncio.run(scene())
 

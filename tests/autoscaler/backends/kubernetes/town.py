@@ -189,8 +189,17 @@ class Town:
         self.backend.accepted(key, replicas)
         self.backend.look_at(key)
 
+    def wake(self, key, expected_version):
+        self.want(key, 1, expected_version=expected_version, costs=())
+
+    def settled(self, key, replicas):
+        pass
+
     def drop(self, key):
         self.dropped += 1
+
+    def forget(self, key):
+        self.drop(key)
 
     def publish(self, key, service, bodies):
         self.ours = tuple(
