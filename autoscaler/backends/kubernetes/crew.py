@@ -84,6 +84,10 @@ class Crew:
             self._gone(name)
         for name, pod in items.items():
             self._came(name, pod)
+        for each in self._links.activators():
+            # It may have come before the pods were known.
+            if each.name not in self._pods:
+                self._over(each.name)
         self._changed()
 
     def changed(self, name: str, item: Pod) -> None:
@@ -176,10 +180,13 @@ class Crew:
 
     def _gone(self, name: str) -> None:
         if self._pods.pop(name, None) is not None:
-            self._out.discard(name)
-            self._odd.pop(name, None)
-            self._links.ended(name)
-            self._ended(name)
+            self._over(name)
+
+    def _over(self, name: str) -> None:
+        self._out.discard(name)
+        self._odd.pop(name, None)
+        self._links.ended(name)
+        self._ended(name)
 
 
 def _plain(address: str) -> str:

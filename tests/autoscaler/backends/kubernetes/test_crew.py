@@ -121,6 +121,21 @@ def test_a_pod_that_came_is_expected_and_one_that_went_or_ended_has_ended():
     assert links.said.count(("ended", "b")) == 1
 
 
+def test_who_came_before_the_pods_were_known_has_ended_if_its_pod_is_not_there():
+    links = Links([Link("a"), Link("gone"), Link("failed")])
+    there = Crew(links, lambda: None, lambda name: links.said.append(("over", name)))
+
+    there.replaced({"a": pod("a"), "failed": pod("failed", phase="Failed")})
+
+    assert links.said == [
+        ("ended", "gone"),
+        ("over", "gone"),
+        ("ended", "failed"),
+        ("over", "failed"),
+    ]
+    assert names(there) == ["a"]
+
+
 def test_only_a_pod_of_ours_may_come_and_from_its_own_address():
     there, _ = crew()
     assert there.admits("anybody", "10.9.9.9")
