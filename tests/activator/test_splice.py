@@ -513,6 +513,21 @@ def test_what_was_said_while_its_replica_is_connected_to_counts_as_held():
     run(scene)
 
 
+def test_more_than_may_be_held_is_refused_even_if_its_replica_is_there():
+    async def scene(made: Rig, door: Entrance) -> None:
+        async with replica(mirror) as port:
+            gate = GateSpec(max_held_bytes=len(HELLO) - 1)
+            await made.awake(port, entrances=(door,), gate=gate)
+            client = await made.client(door.port)
+            await client.send(HELLO)
+
+            assert b"the bodies of waiting requests fill" in await client.rest()
+            assert made.activator._plane.board.gate(KEY).bytes == 0
+            await nothing_in_flight(made)
+
+    run(scene)
+
+
 def test_what_a_replica_has_not_taken_yet_counts_as_held_until_it_has():
     lots = PREFACE + bytes(16 << 20)
 
