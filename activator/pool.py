@@ -56,7 +56,11 @@ class Pool(Generic[K]):
         if exchange.repeatable:
             return idle.pop() if idle else None
         length = exchange.length
-        if length > READ_AT_ONCE or not (length >= 0 or exchange.complete):
+        if length < 0:
+            if not exchange.complete:
+                return None
+            length = exchange.received
+        if length > READ_AT_ONCE:
             return None
         while idle:
             kept = idle.pop()

@@ -34,6 +34,13 @@ def once(length: int = 5, *, complete: bool = True) -> Exchange:
     return exchange
 
 
+def all_here(size: int) -> Exchange:
+    """Return one whose chunks have all come."""
+    exchange = once(CHUNKED)
+    exchange.body(b"x" * size)
+    return exchange
+
+
 def repeatable() -> Exchange:
     return Exchange(b"GET", b"/")
 
@@ -94,6 +101,7 @@ def test_what_may_be_sent_twice_goes_on_any():
     "exchange",
     [
         pytest.param(once(READ_AT_ONCE + 1), id="a long body"),
+        pytest.param(all_here(READ_AT_ONCE + 1), id="a long one in chunks"),
         pytest.param(once(CHUNKED, complete=False), id="a body without an end yet"),
     ],
 )
@@ -110,6 +118,7 @@ def test_what_a_break_would_say_nothing_of_gets_a_connection_of_its_own(exchange
     "exchange",
     [
         pytest.param(once(READ_AT_ONCE), id="as long as is read at once"),
+        pytest.param(all_here(READ_AT_ONCE), id="as long, in chunks"),
         pytest.param(once(5, complete=False), id="a short one that is still coming"),
         pytest.param(once(CHUNKED), id="chunks that are all here"),
     ],
