@@ -6,7 +6,7 @@ SETUP  := $(VENV)/.setup
 DEMO   := $(VENV)/.demo
 INTEROP := $(VENV)/.interop
 
-.PHONY: help demo test install interop kube-assets fmt lint types test-fast test-all coverage golden bench check ci clean
+.PHONY: help demo test install interop compiled kube-assets fmt lint types test-fast test-all coverage golden bench check ci clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -36,6 +36,9 @@ interop: $(INTEROP)  ## Install the heavy packages whose tests skip without them
 $(INTEROP): $(DEMO) tests/interop/setup.sh
 	PYTHON=$(PYTHON) sh tests/interop/setup.sh
 	@touch $@
+
+compiled: $(SETUP)  ## Compile a request's way and run its tests on that
+	$(BIN)/python -m tests.compiled
 
 kube-assets:  ## Build the parts of a real Kubernetes that its tests run (minutes, once)
 	$(PYTHON) -m tests.kube.assets
@@ -76,4 +79,4 @@ check: test coverage  ## What must pass before a commit
 ci: kube-assets interop test-all coverage  ## What .ci/run relies on
 
 clean:  ## Remove everything that was made
-	rm -rf $(VENV) .venv-* .models .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* .compiled .models .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

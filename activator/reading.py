@@ -52,6 +52,7 @@ class RequestReader:
         "exchange",
         "fault",
     )
+    __deletable__ = ("_parser",)  # What the compiler must know of.
 
     def __init__(self, bounds: Bounds) -> None:
         self.exchange: Exchange | None = None

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from activator.core.gate import Gate
 from autoscaler.core.domain import RevisionKey
 
-BOUNDS_S: Final = (
+BOUNDS_S: Final[tuple[float, ...]] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip

@@ -53,6 +53,8 @@ class Upstream(Tap):
         "since", "spoke", "tail",
     )  # fmt: skip
 
+    __deletable__ = ("_parser",)  # What the compiler must know of.
+
     _exchange: Exchange
 
     def __init__(self, plane: Shared, pool: Pool[Upstream]) -> None:

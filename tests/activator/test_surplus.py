@@ -52,6 +52,7 @@ async def nobody(made: Rig) -> None:
     await made.until(lambda: not plane.clients and not plane.surplus)
 
 
+@pytest.mark.source
 def test_the_count_never_exceeds_the_bound_and_returns_to_zero():
     chance = Random(7)
 

@@ -67,6 +67,7 @@ def test_a_reset_is_told_from_an_end():
     play(scene())
 
 
+@pytest.mark.source
 def test_a_tap_is_read_only_while_it_is_open_and_forgets_nothing():
     class Noted(Tap):
         def connection_made(self, transport) -> None:
