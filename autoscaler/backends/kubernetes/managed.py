@@ -19,7 +19,8 @@ class Reference:
     uid: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+        where = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {where}{self.name}"
 
 
 def reference(its: InferenceService | Deployment) -> Reference:

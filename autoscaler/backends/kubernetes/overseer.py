@@ -32,6 +32,12 @@ _log = logging.getLogger(__name__)
 _RESTS_S = 0.2
 """A namespace that changes all the time is counted that often."""
 
+_LONGEST = 900
+"""Characters of what is said; an Event's note has at most 1,024."""
+
+_ASKS_S = 0.2
+"""So often it is asked whether a namespace was listed."""
+
 _DOCUMENTS = (
     Kind.ISVC,
     Kind.DEPLOYMENT,
@@ -71,10 +77,13 @@ class Overseer:
         self._censuses: dict[str, Census] = {}
         self._due: dict[str, float] = {}
         self._counted_at: dict[str, float] = {}
+        self._unread: set[str] = set()
+        """Namespaces that are left alone, since nobody knows what is in them."""
         self._findings: dict[str, tuple[Finding, ...]] = {}
         self._more: dict[RevisionKey, Finding] = {}
         """What is found out about revisions later, one each."""
-        self._services: dict[tuple[str, str], RevisionKey] = {}
+        self._services: dict[str, dict[str, RevisionKey]] = {}
+        """By namespace, then by name."""
         self._routes: tuple[Route, ...] | None = None
 
     def attach(self, store: Store, backend: KubernetesBackend) -> None:
@@ -97,12 +106,18 @@ class Overseer:
             if managed is not None:
                 found.append(no_stand_in(managed, reason))
         found += self._more.values()
+        found += [
+            unread(name, why)
+            for name in self._unread
+            if (why := self._store.unread(name))
+        ]
         return (*self._settings.overrides.findings, *dict.fromkeys(found))
 
     def manages(self, key: RevisionKey) -> bool:
-        """Say whether the last census has *key*."""
+        """Say whether the last census has *key*, or would, if it could be taken."""
         counted = self._censuses.get(key.namespace)
-        return counted is not None and key in counted.managed
+        may = key.namespace in self._unread
+        return may or (counted is not None and key in counted.managed)
 
     def seen(self, managed: Managed) -> Seen | None:
         """Return what there is of a revision."""
@@ -174,8 +189,12 @@ class Overseer:
     def tend(self) -> None:
         """Count what is due, and drop what was let go of."""
         now = self._clock()
+        for namespace in self._unread:
+            if not self._store.unread(namespace):
+                self._due.setdefault(namespace, now)
         for namespace in [name for name, at in self._due.items() if at <= now]:
             if not self._ready(namespace):
+                self._due[namespace] = now + _ASKS_S
                 continue
             del self._due[namespace]
             self._counted_at[namespace] = now
@@ -186,9 +205,14 @@ class Overseer:
                 self._due[namespace] = now + 30.0
 
     def _ready(self, namespace: str) -> bool:
-        """Say whether all of a namespace was listed, or it is to be let go."""
+        """Say whether a namespace was listed or given up, or is to be let go."""
         space = self._store.spaces.get(namespace)
-        return space is None or space.synced or not self._store.manages(namespace)
+        return (
+            space is None
+            or space.synced
+            or not self._store.manages(namespace)
+            or bool(self._store.unread(namespace))
+        )
 
     def _count_soon(self, namespace: str) -> None:
         at = self._counted_at.get(namespace, -inf) + _RESTS_S
@@ -196,29 +220,46 @@ class Overseer:
         self._backend.stirred.set()
 
     def _count(self, namespace: str) -> None:
+        self._unread.discard(namespace)
         if not self._store.manages(namespace):
-            self._backend.counted(namespace, ())
-            self._censuses.pop(namespace, None)
-            self._findings.pop(namespace, None)
+            self._leave(namespace)
+        elif reason := self._store.unread(namespace):
+            # Never counted before either, so there is nothing to let go of.
+            self._unread.add(namespace)
+            self._say(unread(namespace, reason))
+        else:
+            before = self._censuses.get(namespace)
+            found = census(self._space(namespace), self._settings, before)
+            self._censuses[namespace] = found
+            self._services[namespace] = {
+                each.service: key for key, each in found.managed.items()
+            }
+            skipped = self._store.spaces[namespace].skipped
+            lost = (unread(namespace, f"{of}: {why}") for of, why in skipped.items())
+            self._find(namespace, (*found.findings, *lost))
+            self._backend.counted(namespace, found.managed.values())
             self._tell_routes()
-            if any(key.namespace == namespace for key in self._backend.keys):
-                self._due[namespace] = self._clock() + 1.0
-            else:
-                self._store.drop(namespace)
-            return
-        before = self._censuses.get(namespace)
-        found = census(self._space(namespace), self._settings, before)
-        self._censuses[namespace] = found
-        self._services = {
-            front: key for front, key in self._services.items() if front[0] != namespace
-        } | {(namespace, each.service): key for key, each in found.managed.items()}
+
+    def _leave(self, namespace: str) -> None:
+        """Let go of all in a namespace; once that is done, know nothing of it."""
+        self._backend.counted(namespace, ())
+        self._censuses.pop(namespace, None)
+        self._findings.pop(namespace, None)
+        self._tell_routes()
+        if any(key.namespace == namespace for key in self._backend.keys):
+            self._due[namespace] = self._clock() + 1.0
+        else:
+            self._services.pop(namespace, None)
+            self._counted_at.pop(namespace, None)
+            self._store.drop(namespace)
+
+    def _find(self, namespace: str, findings: tuple[Finding, ...]) -> None:
+        """Say what of *findings* is new."""
         known = frozenset(self._findings.get(namespace, ()))
-        self._findings[namespace] = found.findings
-        for finding in found.findings:
+        self._findings[namespace] = findings
+        for finding in findings:
             if finding not in known:
                 self._say(finding)
-        self._backend.counted(namespace, found.managed.values())
-        self._tell_routes()
 
     def _space(self, namespace: str) -> Space:
         items = self._store.items
@@ -251,9 +292,9 @@ class Overseer:
             case Pod():
                 return RevisionKey(namespace, deployment_of(fact))
             case Slice(service=service):
-                return self._services.get((namespace, service))
+                return self._services.get(namespace, {}).get(service)
             case KubeService(meta=meta):
-                return self._services.get((namespace, meta.name))
+                return self._services.get(namespace, {}).get(meta.name)
             case Happened(name=name):
                 # Pods are named after their ReplicaSet, and that after its Deployment.
                 return RevisionKey(namespace, name.rsplit("-", 2)[0])
@@ -273,4 +314,15 @@ def no_stand_in(managed: Managed, reason: str) -> Finding:
         key=managed.key,
         reason="NoStandIn",
         message=f"it stays awake, since no activator can stand in: {reason}",
+    )
+
+
+def unread(namespace: str, reason: str) -> Finding:
+    """Say what of a namespace is not known."""
+    return Finding(
+        about=Reference(
+            api_version="v1", kind="Namespace", namespace="", name=namespace
+        ),
+        reason="Unread",
+        message=f"what cannot be read is left alone: {reason}"[:_LONGEST],
     )

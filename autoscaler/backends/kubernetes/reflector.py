@@ -94,6 +94,8 @@ class Reflector(Generic[T]):
         """All that there is has been told, once at least."""
         self.failing = ""
         """Why what was told may be old; empty: it is not."""
+        self.well_since = inf
+        """The server has been answering so long; infinity: it does not."""
         self.skipped: dict[str, str] = {}
         """Objects that cannot be read, some of them, and why."""
 
@@ -203,6 +205,8 @@ class Reflector(Generic[T]):
 
     def _well(self) -> None:
         self._absent_since = inf
+        if self.well_since == inf:
+            self.well_since = self._clock()
         if self.failing:
             _log.info("watching again path=%s", self._source.path)
             self.failing = ""
@@ -215,6 +219,7 @@ class Reflector(Generic[T]):
                     'watch failed path=%s error="%s"', self._source.path, error
                 )
             self.failing = str(error)
+            self.well_since = inf
 
     async def _rest(self, least_s: float) -> None:
         """Wait before the next try: the longer, the more have done no good."""

@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE_S = 30.0
+"""Nobody waits for longer for a namespace of which something cannot be listed."""
+
 LABEL = "fromzero.dev/managed=true"
 """Of namespaces that are managed."""
 
@@ -114,13 +117,15 @@ class Shelf(Generic[T]):
 class Space:
     """One namespace: its shelves, an index of what is asked for often, its watches."""
 
-    def __init__(self, name: str, heard: Heard) -> None:
+    def __init__(self, name: str, heard: Heard, since: float = 0.0) -> None:
         self.name = name
+        self.since = since
+        """When it began to be watched."""
         self.meta = Meta(name=name)
         self.shelves: dict[Kind, Shelf[Any]] = {
             kind: Shelf(self._hearing(kind, heard)) for kind in Kind
         }
-        self.reflectors: list[Reflector[Any]] = []
+        self.reflectors: dict[Kind, Reflector[Any]] = {}
         self.pods: dict[str, dict[str, Pod]] = {}
         """By the name of the Deployment whose ReplicaSet has them."""
         self.slices: dict[str, dict[str, Slice]] = {}
@@ -131,7 +136,25 @@ class Space:
     @property
     def synced(self) -> bool:
         """Say whether all that there is was listed, once at least."""
-        return all(each.synced for each in self.reflectors)
+        return all(each.synced for each in self.reflectors.values())
+
+    @property
+    def missing(self) -> Mapping[Kind, str]:
+        """Return what was never listed, and why."""
+        return {
+            kind: each.failing or "no answer yet"
+            for kind, each in self.reflectors.items()
+            if not each.synced
+        }
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Return objects that cannot be read, and why."""
+        return {
+            f"{kind}/{name}": reason
+            for kind, each in self.reflectors.items()
+            for name, reason in each.skipped.items()
+        }
 
     def _hearing(
         self, kind: Kind, heard: Heard
@@ -190,7 +213,9 @@ class Store:
                 self._found(self._only, Meta(name=self._only))
                 return
             source = Source(
-                path="/api/v1/namespaces", read=reading.namespace, query=_labelled()
+                path="/api/v1/namespaces",
+                read=reading.namespace,
+                query={"labelSelector": LABEL},
             )
             sink: Shelf[Meta] = Shelf(self._named)
             self._names = Reflector(self._api, source, sink, self._uniform, self._clock)
@@ -198,14 +223,18 @@ class Store:
 
     @property
     def synced(self) -> bool:
-        """Say whether all that is managed was listed, once at least."""
+        """Say whether all that is managed was listed, once at least, or given up."""
         known = bool(self._only) or (self._names is not None and self._names.synced)
-        return known and all(each.synced for each in self._spaces.values())
+        return known and all(
+            each.synced or self.unread(name) for name, each in self._spaces.items()
+        )
 
     @property
     def failing(self) -> str:
         """Say why what is known may be old; empty: it is not."""
-        reflectors = [each for s in self._spaces.values() for each in s.reflectors]
+        reflectors = [
+            each for s in self._spaces.values() for each in s.reflectors.values()
+        ]
         if self._names is not None:
             reflectors.append(self._names)
         return next((each.failing for each in reflectors if each.failing), "")
@@ -218,6 +247,20 @@ class Store:
     def manages(self, namespace: str) -> bool:
         """Say whether a namespace is managed."""
         return namespace in self._managed
+
+    def unread(self, namespace: str) -> str:
+        """Return why a namespace cannot be known; empty: it is, or is waited for.
+
+        The server has answered for a while then, but something was never listed.
+        """
+        space = self._spaces.get(namespace)
+        if space is None or not (missing := space.missing):
+            return ""
+        asked = [*space.reflectors.values(), *([self._names] if self._names else ())]
+        answers = min(each.well_since for each in asked)
+        if self._clock() < max(answers, space.since) + _PATIENCE_S:
+            return ""
+        return ", ".join(f"{kind}: {reason}" for kind, reason in missing.items())
 
     def drop(self, namespace: str) -> None:
         """Watch a namespace no longer that is not managed any more."""
@@ -276,15 +319,17 @@ class Store:
         space = self._spaces.get(name)
         if space is None and self._tasks is not None:
             _log.info("namespace managed namespace=%s", name)
-            space = self._spaces[name] = Space(name, self._heard)
+            space = self._spaces[name] = Space(name, self._heard, self._clock())
             for kind, watched in _KINDS.items():
                 path = f"{watched.group}/namespaces/{name}/{kind.value}"
                 source = Source(path=path, read=watched.read, query=watched.query)
                 sink: Sink[Any] = space.shelves[kind]
-                space.reflectors.append(
-                    Reflector(self._api, source, sink, self._uniform, self._clock)
+                space.reflectors[kind] = Reflector(
+                    self._api, source, sink, self._uniform, self._clock
                 )
-            self._watches[name] = self._tasks.create_task(_watch(space.reflectors))
+            self._watches[name] = self._tasks.create_task(
+                _watch(space.reflectors.values())
+            )
         if space is not None:
             space.meta = meta
         self._told(name)
@@ -294,10 +339,6 @@ async def _watch(reflectors: Iterable[Reflector[Any]]) -> None:
     async with asyncio.TaskGroup() as tasks:
         for each in reflectors:
             tasks.create_task(each.run())
-
-
-def _labelled() -> Mapping[str, Query]:
-    return {"labelSelector": LABEL}
 
 
 def _index(

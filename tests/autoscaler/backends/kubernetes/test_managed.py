@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.backends.kubernetes.managed import reference
+from autoscaler.backends.kubernetes.managed import Reference, reference
 from tests.autoscaler.backends.kubernetes.kserved import deployment, isvc
 
 
@@ -22,3 +22,9 @@ def test_a_reference_names_its_object_as_a_person_does_and_as_the_api_does(
     assert str(about) == named
     assert about.api_version == version
     assert about.uid == its.meta.uid
+
+
+def test_what_is_in_no_namespace_is_named_without_one():
+    about = Reference(api_version="v1", kind="Namespace", namespace="", name="prod")
+
+    assert str(about) == "Namespace prod"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from contextlib import asynccontextmanager
 
 import pytest
 
+from autoscaler.backends.kubernetes import reading, store
 from autoscaler.backends.kubernetes.api import Api
 from autoscaler.backends.kubernetes.managed import Finding, Managed, Reference
 from autoscaler.backends.kubernetes.overseer import Overseer
 from autoscaler.backends.kubernetes.space import Settings
 from autoscaler.backends.kubernetes.store import Store
 from autoscaler.core.domain import RevisionKey
+from tests.autoscaler.backends.kubernetes.troubled import Trouble, road
 from tests.kube.documents import at
 
 ABOUT = Reference(api_version="v1", kind="ConfigMap", namespace="own", name="revisions")
@@ -119,12 +122,17 @@ class Watched:
             except TimeoutError:
                 pass
 
-    async def label(self, value: str | None) -> None:
-        body = {"metadata": {"labels": {"fromzero.dev/managed": value}}}
-        await self.api.patch(f"/api/v1/namespaces/{self.space}", body)
+    def about(self, space: str) -> list[Finding]:
+        """Return what is found of a namespace itself."""
+        what = f"Namespace {space}"
+        return [one for one in self.overseer.findings if str(one.about) == what]
 
-    async def make(self, kind: str, body: dict) -> None:
-        await self.api.create(at(self.space, kind), body)
+    async def label(self, value: str | None, space: str = "") -> None:
+        body = {"metadata": {"labels": {"fromzero.dev/managed": value}}}
+        await self.api.patch(f"/api/v1/namespaces/{space or self.space}", body)
+
+    async def make(self, kind: str, body: dict, space: str = "") -> None:
+        await self.api.create(at(space or self.space, kind), body)
 
 
 @asynccontextmanager
@@ -139,6 +147,7 @@ async def watching(cluster, space: str):
             await watched.label("true")
             yield watched
             running.cancel()
+            await watched.label(None)  # It goes some time after the test.
 
 
 @pytest.mark.slow
@@ -226,5 +235,148 @@ def test_a_finding_is_said_once_and_shown_while_it_holds(cluster, space):
             assert load in here.overseer.findings
             here.overseer.found(key, None)
             assert load not in here.overseer.findings
+
+    asyncio.run(scene())
+
+
+@asynccontextmanager
+async def on_a_bad_road(cluster, space: str, *troubles: Trouble):
+    """Have an overseer of *space* whose every call goes over a road with *troubles*."""
+    async with (
+        asyncio.timeout(60),
+        road(cluster.url, cluster.admin.token, str(cluster.ca)) as way,
+        way.api() as api,
+    ):
+        way.troubles += troubles
+        watched = Watched(api, space)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watched.store.run())
+            yield watched, way
+            running.cancel()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "status", "word"),
+    [("pods", 403, "403"), ("inferenceservices", 500, "500")],
+    ids=["no right to pods", "a broken definition"],
+)
+def test_a_namespace_that_cannot_be_listed_holds_up_no_other(
+    cluster, space, monkeypatch, kind, status, word
+):
+    monkeypatch.setattr(store, "_PATIENCE_S", 1.0)
+    bad = cluster.namespace()
+
+    async def scene():
+        refused = Trouble(
+            status=status, only=lambda request: f"/{bad}/{kind}" in request.path
+        )
+        keys = RevisionKey(space, "iris"), RevisionKey(bad, "iris")
+        async with on_a_bad_road(cluster, space, *[refused] * 99) as (here, way):
+            for where in (space, bad):
+                await here.make("services", service("iris"), where)
+                await here.make("deployments", deployment("iris", **OPTED), where)
+                await here.label("true", where)
+            await here.until(
+                lambda: here.store.synced and {space, bad} <= here.store.spaces.keys()
+                and here.overseer.counted
+            )  # fmt: skip
+            await here.until(
+                lambda: (
+                    keys[0] in here.book.kept
+                    and any(
+                        f"{kind}: {word} " in one.message for one in here.about(bad)
+                    )
+                )
+            )
+            assert keys[1] not in here.book.kept
+            assert f"Namespace {bad}" in {str(one.about) for one in here.said}
+            assert here.overseer.manages(keys[1]), "it may, and what is kept stays so"
+
+            way.troubles.clear()
+            await here.until(lambda: set(here.book.kept) >= set(keys))
+            assert here.about(bad) == []
+            await here.label(None, bad)
+            await here.label(None)
+
+    asyncio.run(scene())
+    cluster.admin.delete(f"/api/v1/namespaces/{bad}")
+
+
+@pytest.mark.slow
+def test_while_the_server_is_away_no_namespace_is_given_up(cluster, space, monkeypatch):
+    monkeypatch.setattr(store, "_PATIENCE_S", 1.0)
+
+    async def scene():
+        silent = Trouble(cut=0, only=lambda request: f"/{space}/" in request.path)
+        async with on_a_bad_road(cluster, space, *[silent] * 999) as (here, way):
+            await here.label("true")
+            await here.until(lambda: space in here.store.spaces)
+            way.closed = True
+            way.cut_all()
+            ends = asyncio.get_running_loop().time() + 3.0
+            await here.until(lambda: asyncio.get_running_loop().time() > ends)
+            assert not here.store.synced
+            assert not here.store.unread(space)
+
+            way.troubles.clear()
+            way.closed = False
+            await here.until(lambda: here.store.spaces[space].synced)
+            await here.until(lambda: here.overseer.counted)
+            assert here.about(space) == []
+            await here.label(None)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_an_object_that_cannot_be_read_is_said_and_left_out(
+    cluster, space, monkeypatch
+):
+    def picky(raw):
+        if reading.meta(raw).name == "bad":
+            raise RecursionError("too deep")
+        return reading.service(raw)
+
+    watched = dataclasses.replace(store._KINDS[store.Kind.SERVICE], read=picky)
+    monkeypatch.setitem(store._KINDS, store.Kind.SERVICE, watched)
+
+    async def scene():
+        key = RevisionKey(space, "iris")
+        async with watching(cluster, space) as here:
+            await here.make("services", service("bad"))
+            await here.make("services", service("iris"))
+            await here.make("deployments", deployment("iris", **OPTED))
+            await here.until(lambda: key in here.book.kept)
+            words = "services/bad: RecursionError: too deep"
+            await here.until(lambda: any(words in one.message for one in here.said))
+
+            assert any(words in one.message for one in here.overseer.findings)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_of_what_is_not_managed_any_more_nothing_is_kept(cluster, space):
+    async def scene():
+        key = RevisionKey(space, "iris")
+        async with watching(cluster, space) as here:
+            await here.make("services", service("iris"))
+            await here.make("deployments", deployment("iris", **OPTED))
+            await here.make("deployments", deployment("alone", **OPTED))
+            await here.until(lambda: key in here.book.kept and here.overseer.counted)
+            load = Finding(about=ABOUT, key=key, reason="LoadUnknown", message="silent")
+            here.overseer.found(key, load)
+
+            here.overseer.found(key, None)  # As when its revision is gone.
+            await here.label(None)
+            await here.until(lambda: space not in here.store.spaces)
+
+            left = [
+                name
+                for name, found in vars(here.overseer).items()
+                if isinstance(found, dict | set) and f"'{space}'" in repr(found)
+            ]
+            assert left == []
 
     asyncio.run(scene())
