@@ -232,8 +232,6 @@ class KubernetesBackend:
                 self._loop.failed(each.key, failure)
                 self.look_at(each.key)
 
-    # One revision.
-
     def _learn(self, managed: Managed) -> None:
         """Know the ports that a revision has already, before any is given."""
         seen = self._hands.cluster.seen(managed)
@@ -318,8 +316,10 @@ class KubernetesBackend:
         self._show(tended, tended.picture(seen))
         status = self._loop.status(key)
         hands.capacity.see(key, seen.pods, seen.events, now)
-        spoken_for = hands.capacity.spoken_for(key)
-        verdict = tended.judged(seen, status, spoken_for=spoken_for, now=now)
+        spoken_for, leading = hands.capacity.spoken_for(key), self._leading
+        verdict = tended.judged(
+            seen, status, now, spoken_for=spoken_for, leading=leading
+        )
         for failure in verdict.failures:
             hands.remark(managed, failure)
             if failure.final:

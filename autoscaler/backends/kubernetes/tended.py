@@ -189,11 +189,18 @@ class Tended:
         self.called = bool(waking) and not leading
 
     def judged(
-        self, seen: Seen, status: Status, *, spoken_for: Collection[str], now: float
+        self,
+        seen: Seen,
+        status: Status,
+        now: float,
+        *,
+        spoken_for: Collection[str],
+        leading: bool,
     ) -> Verdict:
         """Say what of its starts has failed since the last time, and what they await.
 
-        While requests are held activators try to connect to every ready pod.
+        While requests are held activators try to connect to every ready pod that who
+        leads tells them of.
         """
         pods = {pod.meta.name for pod in seen.pods if pod.ready}
         self.reached &= {pod.meta.name for pod in seen.pods}
@@ -205,7 +212,7 @@ class Tended:
                 keep=self.stopped,
                 attempts=self.attempts,
                 spoken_for=spoken_for,
-                unreached=pods - self.reached if status.held else (),
+                unreached=pods - self.reached if leading and status.held else (),
                 commanded=bool(status.ready or status.starting),
                 deadline_s=self.managed.spec.scaling.progress_deadline_s,
             ),

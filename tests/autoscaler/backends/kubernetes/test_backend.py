@@ -373,6 +373,27 @@ def test_who_is_held_for_a_pod_that_nobody_reaches_hears_it_ten_seconds_later():
     assert here.now == 16.0
 
 
+def test_who_leads_anew_does_not_hold_the_time_without_a_leader_against_a_pod():
+    here = town()
+    here.run(5)
+
+    for number in range(24):
+        if number % 16 == 0:
+            here.backend.lead(leading=number > 0)
+        assert here.view is not None
+        sample = Sample(
+            key=KEY, reporter="activator-1", span_s=1.0, concurrency=1.0, requests=0,
+            held=1, in_flight=0, epoch=here.view.epoch, version=here.view.version,
+        )  # fmt: skip
+        here.fleet.hear(sample, here.now)
+        here.backend.saw(sample)
+        here.settle()
+        here.now += 1.0
+
+    # Only who leads tells activators where it is, and that is 8 s ago.
+    assert here.remarked == []
+
+
 def test_headless_ports_that_clash_keep_it_awake_and_say_why():
     door = replace(MANAGED.doors[0], headless=True, target="nowhere")
     here = town(managed=replace(MANAGED, doors=(door,)))
