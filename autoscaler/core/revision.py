@@ -362,17 +362,14 @@ class Revision:
         self.stale = True
 
     def _as_room_allows(self, decided: Decided) -> Decided:
-        """Say what comes of a decision now; all of it, unless it waits or failed."""
+        """Say what comes of a decision now: not all, if it waits, failed or is another's."""
         if self.want <= self.replicas.active:
             return decided
         waits = self.waits or self.blocked
-        if not waits:
+        if not waits and self.backoff.reason:
             waits = f"the last start failed: {self.backoff.reason}"
-        return replace(
-            decided,
-            replicas=self.replicas.active,
-            reason=f"{decided.reason}; {waits}",
-        )
+        reason = f"{decided.reason}; {waits}" if waits else decided.reason
+        return replace(decided, replicas=self.replicas.active, reason=reason)
 
     def view(self) -> View:
         """Return what activators were told."""

@@ -610,6 +610,15 @@ def test_a_decision_says_what_room_and_failures_leave_of_it(
     assert (said.replicas, said.reason) == (1, f"load; {reason}")
 
 
+def test_a_decision_that_another_carries_out_says_no_more_than_its_reason():
+    of = awake("r1")
+    of.want, of.decided = 3, decided(3)
+
+    (said,) = [each for each in saying(of, 2.0) if isinstance(each, Decided)]
+
+    assert (said.replicas, said.reason) == (1, "load")
+
+
 @given(
     st.lists(
         st.sampled_from(
