@@ -1,6 +1,9 @@
 # docker build -t REGISTRY/fromzero:VERSION .
 FROM python:3.12-slim AS build
 WORKDIR /src
+# What is on a request's way is compiled: docs/decisions/0013.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+ENV HATCH_BUILD_HOOK_ENABLE_MYPYC=1
 COPY pyproject.toml README.md LICENSE ./
 COPY fromzero fromzero
 COPY autoscaler autoscaler

@@ -362,7 +362,7 @@ class Revision:
         self.stale = True
 
     def _as_room_allows(self, decided: Decided) -> Decided:
-        """Say what comes of a decision now: not all, if it waits, failed or is another's."""
+        """Say what comes of a decision now: not all, if it waits or another acts."""
         if self.want <= self.replicas.active:
             return decided
         waits = self.waits or self.blocked
