@@ -133,8 +133,7 @@ class Fleet:
             self._commands.append(Tell(message=Gone(key=message.key)))
             return
         if not self._leading and isinstance(message, Sample | Wake):
-            # Sleeps are numbered by the one who leads.
-            of.epoch = message.epoch
+            of.renumber(message.epoch)
         match message:
             case Sample():
                 self._sample(of, message, now)

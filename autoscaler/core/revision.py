@@ -323,6 +323,11 @@ class Revision:
         self.spent = False
         self.stale = True
 
+    def renumber(self, epoch: int) -> None:
+        """Have the number that who leads has told; what ended here is told no more."""
+        self.spent |= epoch < self.epoch
+        self.epoch = epoch
+
     def say(self, commands: list[Command], now: float) -> None:
         """Add what is to be said of it."""
         self.touched = False

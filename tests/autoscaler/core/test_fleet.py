@@ -105,6 +105,23 @@ def test_a_wake_that_named_the_epoch_while_nobody_slept_does_not_end_the_next_sl
     assert stage.state(LLM) == "asleep"
 
 
+def test_a_sleep_that_a_follower_ended_is_not_named_again_when_it_leads():
+    stage = Stage()
+    stage.add(LLM, spec())
+    stage.fleet.lead(leading=False, now=stage.now)
+    stage.wake(LLM)
+    stage.run(2)
+    assert stage.state(LLM) == "ready"
+
+    # Activators have heard of no sleep since: nobody led.
+    stage.sample(LLM, held=0, epoch=0, version=1)
+    stage.fleet.lead(leading=True, now=stage.now)
+    stage.run(120)
+
+    assert stage.state(LLM) == "asleep"
+    assert stage.views[LLM].epoch > 0
+
+
 def test_a_wake_that_was_lost_heals_with_the_next_sample():
     stage = Stage()
     stage.add(LLM, spec())
