@@ -1,13 +1,15 @@
 """What fromzero adds to a wake in a cluster, with a real API server and its own pods.
 
-    python -m benchmarks.cluster [--wakes N] [--many N] [--at-once N]
+    python -m benchmarks.cluster [--wakes N] [--many N] [--at-once N] [--no-fail-over]
 
 Root, and what `make kube-assets` builds. Of each wake: from a request that is sent to
 an activator to the scale that the API server has accepted (by its audit log), and from
 the moment the pod's port is open to the answer's first byte; beside it, when the
 kubelet says that the pod is ready (its probes are 20 times as fast as by default). With
 --many: as many plain Deployments that sleep, what the autoscaler takes while nothing
-happens, and how long --at-once wakes take together.
+happens, and how long --at-once wakes take together, beside as many scales by a client
+that does nothing else. At last what the end of a leading autoscaler costs, as
+benchmarks.failover says.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.failover import failing_over
 from tests.kube.audit import lines
 from tests.kube.calls import Connection, predict
 from tests.kube.cluster import Cluster
@@ -39,12 +42,22 @@ def main() -> None:
     parser.add_argument("--wakes", type=int, default=15)
     parser.add_argument("--many", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=100)
+    parser.add_argument(
+        "--fail-over", action=argparse.BooleanOptionalAction, default=True
+    )
     given = parser.parse_args()
     with Cluster() as cluster, cluster.inside(), installed(cluster) as here:
         if given.wakes:
             waking(here, given.wakes)
         if given.many:
             crowd(here, given.many, given.at_once)
+    if given.fail_over:
+        with (
+            Cluster() as cluster,
+            cluster.inside(),
+            installed(cluster, "high-availability") as here,
+        ):
+            failing_over(here)
 
 
 def waking(here: Installed, count: int) -> None:
@@ -105,7 +118,9 @@ async def nobody(pods: Pods) -> bool:
     return not pods.mirror.objects
 
 
-async def woken(here: Installed, on: Any, pods: Pods, number: int) -> tuple[float, ...]:
+async def woken(
+    here: Installed, on: Any, pods: Pods, number: int
+) -> tuple[float, float, float]:
     """Return the three times of one wake, in ms."""
     (activator, *_) = on.slices.view(N, N)(time.monotonic())
     request = predict("clf", f"w{number}", size=1)
@@ -149,10 +164,10 @@ async def open_port(pods: Pods) -> tuple[str, float]:
         await asyncio.sleep(0.0005)
 
 
-def scales(here: Installed, space: str) -> list[tuple[float, str]]:
+def scales(here: Installed, space: str, skip: int = 0) -> list[tuple[float, str]]:
     """Return when each scale patch of ours was accepted, and of what."""
     found = []
-    for event in lines(here.cluster.audit_log):
+    for event in lines(here.cluster.audit_log, skip):
         about = event.get("objectRef", {})
         if (
             event.get("user", {}).get("username") == ACCOUNT
@@ -175,12 +190,15 @@ def crowd(here: Installed, many: int, at_once: int) -> None:
 
         async def make(number: int) -> None:
             async with limit:
-                for kind, body in plain(f"m{number}"):
+                for kind, body in plain(f"m{number}", OPTED):
                     await on.talk.create(at(space, kind), body)
 
         async with asyncio.TaskGroup() as tasks:
             for number in range(many):
                 tasks.create_task(make(number))
+            for number in range(at_once):
+                (_, (kind, body)) = plain(f"p{number}", {})
+                await on.talk.create(at(space, kind), body)
         began = time.time()
         await on.manage()
 
@@ -191,12 +209,24 @@ def crowd(here: Installed, many: int, at_once: int) -> None:
         print(f"{many} revisions: managed after {time.time() - began:.1f} s")
         await asyncio.sleep(10.0)
         await rest(here, many)
+        await patched(on, at_once)
+        await asyncio.sleep(10.0)
         await together(here, on, at_once)
 
     here.play(space, scene, 900.0)
 
 
-def plain(name: str) -> list[tuple[str, Object]]:
+async def patched(on: Any, count: int) -> None:
+    """Scale *count* Deployments that nobody manages; print what that takes."""
+    began = time.time()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            path = at(on.space, "deployments", f"p{number}") + "/scale"
+            tasks.create_task(on.talk.patch(path, {"spec": {"replicas": 1}}))
+    print(f"{count} scales by hand: {1e3 * (time.time() - began):.0f} ms")
+
+
+def plain(name: str, said: dict[str, str]) -> list[tuple[str, Object]]:
     labels = {"app": name}
     return [
         (
@@ -216,7 +246,7 @@ def plain(name: str) -> list[tuple[str, Object]]:
             {
                 "apiVersion": "apps/v1",
                 "kind": "Deployment",
-                "metadata": {"name": name, "annotations": OPTED},
+                "metadata": {"name": name, "annotations": said},
                 "spec": {
                     "replicas": 0,
                     "selector": {"matchLabels": labels},
@@ -279,23 +309,22 @@ async def together(here: Installed, on: Any, count: int) -> None:
         for each in slices[:count]
     ]
     data = predict("m", "w", size=1).data
+    first: dict[str, float] = {}
+    # Only what comes from now on: to read all of it would take one of the two cores.
+    skip = here.cluster.audit_log.stat().st_size
     sent = time.time()
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(hold(link, data)) for link in links]
 
         async def accepted() -> bool:
-            return (
-                len({name for at_s, name in scales(here, on.space) if at_s >= sent})
-                >= count
-            )
+            for at_s, name in scales(here, on.space, skip):
+                first.setdefault(name, at_s - sent)
+            return len(first) >= count
 
+        await asyncio.sleep(1.0)
         await until("all are accepted", accepted, 120.0)
         for each in waiting:
             each.cancel()
-    first: dict[str, float] = {}
-    for at_s, name in scales(here, on.space):
-        if at_s >= sent:
-            first.setdefault(name, at_s - sent)
     times = sorted(first.values())
     print(
         f"{count} wakes at once: the first accepted after {1e3 * times[0]:.0f} ms, "

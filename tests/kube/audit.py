@@ -78,9 +78,12 @@ class Comparison:
         return bool(self.unused or self.refused)
 
 
-def lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the log's events; its last line may be half written."""
+def lines(path: Path, skip: int = 0) -> Iterator[Mapping[str, Any]]:
+    """Yield the log's events after so many bytes; its last line may be half written."""
     with path.open() as log:
+        if skip:
+            log.seek(skip - 1)
+            log.readline()
         for line in log:
             if line.endswith("\n"):
                 yield json.loads(line)
