@@ -8,6 +8,7 @@ from typing import Protocol
 
 from autoscaler.backends.kubernetes.facts import Pod
 from autoscaler.backends.kubernetes.slices import Standin
+from autoscaler.clock import Clock, monotonic
 from autoscaler.core.domain import Entrance, RevisionKey
 from autoscaler.core.frames import Opened
 
@@ -17,6 +18,8 @@ SELECTOR = "app.kubernetes.io/name=fromzero,app.kubernetes.io/component=activato
 """Labels of the activators' pods."""
 
 _ENDED = ("Failed", "Succeeded")
+_HEARD_S = 15.0
+"""An activator looks for autoscalers that are new each 7.5 s at most."""
 
 
 class Linked(Protocol):
@@ -63,12 +66,16 @@ class Crew:
         links: Links,
         changed: Callable[[], None],
         ended: Callable[[str], None],
+        clock: Clock = monotonic,
     ) -> None:
         self._links = links
         self._changed = changed
         self._ended = ended
         """Told of each whose process is no more."""
+        self._clock = clock
         self._pods: dict[str, Pod] = {}
+        self._since: dict[str, float] = {}
+        """When each was seen first."""
         self._known = False
         """They were listed, once at least."""
         self._out: set[str] = set()
@@ -113,16 +120,22 @@ class Crew:
     def standins(
         self, key: RevisionKey, entrances: tuple[Entrance, ...]
     ) -> tuple[Standin, ...]:
-        """Return those that listen on all *entrances* of *key*, and stay."""
+        """Return those that listen on all *entrances* of *key*, and stay.
+
+        And those that have not been heard yet: who has just begun to look cannot know.
+        """
         ports = tuple(sorted(each.port for each in entrances))
         found = []
         for each in self._links.activators():
             pod = self._pods.get(each.name)
-            if pod is None or not each.connected or self._leaves(each, pod):
-                continue
-            if not self._is_at_home(each, pod):
+            if pod is None or self._leaves(each, pod):
                 continue
             opened = self._links.opened(each.name, key)
+            if opened is None and self._may_come(pod):
+                found.append(Standin(name=each.name, ips=pod.ips, heard=False))
+                continue
+            if not each.connected or not self._is_at_home(each, pod):
+                continue
             if opened is None or opened.refused:
                 continue
             if tuple(sorted(opened.ports)) == ports:
@@ -154,6 +167,9 @@ class Crew:
                 self._links.out(each.name)
         return waits
 
+    def _may_come(self, pod: Pod) -> bool:
+        return pod.ready and self._clock() < self._since[pod.meta.name] + _HEARD_S
+
     def _is_at_home(self, link: Linked, pod: Pod) -> bool:
         if _plain(link.address) in pod.ips:
             return True
@@ -174,6 +190,7 @@ class Crew:
             return
         before = self._pods.get(name)
         self._pods[name] = pod
+        self._since.setdefault(name, self._clock())
         if pod.ready and not (before and before.ready):
             # It may have been told things by a leader before this one.
             self._links.expect(name)
@@ -184,6 +201,7 @@ class Crew:
 
     def _over(self, name: str) -> None:
         self._out.discard(name)
+        self._since.pop(name, None)
         self._odd.pop(name, None)
         self._links.ended(name)
         self._ended(name)

@@ -29,6 +29,8 @@ class Standin:
 
     name: str
     ips: tuple[str, ...] = ()
+    heard: bool = True
+    """It has said that it listens; else it may have said so to a leader before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,19 @@ def listed(existing: Iterable[Slice], wanted: Iterable[Body]) -> bool:
             address for each in body["endpoints"] for address in each["addresses"]
         )
         for body in asked
+    )
+
+
+def leads_to(
+    existing: Iterable[Slice], entrances: Iterable[Entrance], standin: Standin
+) -> bool:
+    """Say whether clients are led to *standin* by just these *entrances* already."""
+    ports = sorted((each.name, each.port) for each in entrances)
+    return any(
+        is_ours(slice_)
+        and sorted(slice_.ports) == ports
+        and any(each.address in standin.ips for each in slice_.endpoints)
+        for slice_ in existing
     )
 
 

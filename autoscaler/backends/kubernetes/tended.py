@@ -24,6 +24,7 @@ from autoscaler.backends.kubernetes.slices import (
     covered,
     families,
     is_ours,
+    leads_to,
     listed,
 )
 from autoscaler.core.commands import Decided, Status
@@ -247,9 +248,15 @@ class Tended:
     ) -> tuple[Stance, tuple[Body, ...]]:
         """Return how activators are to stand, and our slices for that.
 
-        *standins* have acknowledged its entrances; *ready* replicas are known to serve.
+        *standins* have acknowledged its entrances, or stay where they are for as long
+        as they are not heard; *ready* replicas are known to serve.
         """
         scaling = self.spec().scaling
+        standins = tuple(
+            each
+            for each in standins
+            if each.heard or leads_to(seen.slices, self.entrances, each)
+        )
         wanted = bodies(seen.service, self.entrances, standins)
         scene = Scene(
             ready=ready,

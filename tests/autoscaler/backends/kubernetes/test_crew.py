@@ -24,12 +24,15 @@ class Links:
     there: list[Link] = field(default_factory=list)
     refused: str = ""
     ports: tuple[int, ...] = (20000,)
+    silent: bool = False
     said: list[tuple[str, str]] = field(default_factory=list)
 
     def activators(self):
         return tuple(self.there)
 
     def opened(self, name, key):
+        if self.silent:
+            return None
         return Opened(
             key=key, reporter=name, version=1, ports=self.ports, refused=self.refused
         )
@@ -146,3 +149,20 @@ def test_only_a_pod_of_ours_may_come_and_from_its_own_address():
     assert there.admits("a", "::ffff:10.0.0.1")
     assert not there.admits("a", "10.9.9.9")
     assert not there.admits("scrape", "10.0.0.1")
+
+
+def test_who_has_not_been_heard_yet_may_stand_in_where_it_did_for_a_while():
+    now = 0.0
+    links = Links([Link("a", address="", connected=False)], silent=True)
+    there = Crew(links, lambda: None, lambda _: None, lambda: now)
+    there.changed("a", pod(conditions=(Condition(type="Ready", status="True"),)))
+
+    (found,) = there.standins(KEY, ENTRANCES)
+    assert (found.name, found.heard) == ("a", False)
+
+    links.silent, links.there = False, [Link("a")]
+    (found,) = there.standins(KEY, ENTRANCES)
+    assert found.heard
+
+    links.silent, now = True, 15.0
+    assert there.standins(KEY, ENTRANCES) == ()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autoscaler.backends.kubernetes.slices import Standin
 from autoscaler.backends.kubernetes.tended import Tended
+from autoscaler.core.domain import Entrance
 from tests.autoscaler.backends.kubernetes.town import MANAGED, Town
 
 
@@ -55,3 +57,22 @@ def test_a_commanded_count_is_never_below_the_lower_bound():
     tended.commanded(0, ())
 
     assert tended.wanted == 1
+
+
+def test_who_was_not_heard_stays_where_clients_are_led_to_it_and_is_led_to_by_no_other():
+    here, tended = made()
+    tended.entrances = (Entrance(port=20000, name="http"),)
+    silent = Standin(name="activator-1", ips=("10.0.0.9",), heard=False)
+
+    def listed() -> list[str]:
+        _, bodies = tended.stand(here.seen(MANAGED), (silent,), 0, 0.0)
+        return [a for b in bodies for e in b["endpoints"] for a in e["addresses"]]
+
+    assert listed() == []
+
+    _, bodies = tended.stand(here.seen(MANAGED), (replace(silent, heard=True),), 0, 0.0)
+    here.publish(MANAGED.key, MANAGED.service, bodies)
+    assert listed() == ["10.0.0.9"]
+
+    tended.entrances = (Entrance(port=20001, name="http"),)
+    assert listed() == []
