@@ -120,7 +120,9 @@ async def ended(here: Installed, on: Any, what: str, end: Any) -> None:
         while not (first := leads(written(log), led_s)):
             await asyncio.sleep(0.5)
         over.set()
-    terms = [each.since for each in leaderships(log) if each.since >= at_s]
+    terms = [
+        each.since for each in leaderships(log) if each.holder and each.since > at_s
+    ]
     took = sorted(wakes(written(log), sent, at_s))
     wrong = [report for report in reports if not report.right]
     slowest = max(wait_s for report in reports for wait_s in report.waits_s)
