@@ -12,6 +12,8 @@ from activator.watcher import Tokens
 _TOKEN: Final = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL
 )
+_PROMPTS: Final = frozenset({b'"prompt"', b'"messages"', b'"input"'})
+_COLON: Final = re.compile(rb"\s*:\s*")
 _VALUE: Final = re.compile(rb'\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
@@ -44,6 +46,30 @@ def model_of(body: bytes) -> str | None:
             if value is not None:
                 return _text(value[1])
     return None
+
+
+def prompt_of(body: bytes, look: int) -> bytes:
+    """Return *body* from the prompt of an OpenAI request on.
+
+    All of it where its first *look* bytes have none at the top: another API's.
+
+    >>> prompt_of(b'{"seed": 7, "messages": [{"role": "system", "content": "Be', 99)
+    b'[{"role": "system", "content": "Be'
+    >>> prompt_of(b'{"instances": [{"prompt": "a"}]}', 99)
+    b'{"instances": [{"prompt": "a"}]}'
+    """
+    depth = 0
+    for token in _TOKEN.finditer(body, 0, look):
+        what = token[0]
+        if what in b"{[":
+            depth += 1
+        elif what in b"}]":
+            depth -= 1
+        elif depth == 1 and what in _PROMPTS:
+            colon = _COLON.match(body, token.end())
+            if colon is not None:
+                return body[colon.end() :]
+    return body
 
 
 def tokens_of(tail: bytes) -> Tokens:

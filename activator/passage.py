@@ -13,6 +13,7 @@ from activator.core.gate import Gate
 from activator.core.routes import Found, choose
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
 from activator.hold import Hold
+from activator.keys import keyed
 from activator.lobby import at_rest
 from activator.phase import HELD, OVER, ROUTING, SENT, TUNNEL, Fate, is_blameless
 from activator.plane import Plane
@@ -23,7 +24,6 @@ from activator.telemetry import Counts
 from activator.watcher import Finished
 from autoscaler.core.domain import RevisionKey, Route
 
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STOPPING: Final = "this activator is stopping: try again"
 _CHECK_S: Final = 10.0
 """Limit of a health check that was passed on."""
@@ -97,6 +97,8 @@ class Passage:
             self._grow()
         elif self._search is not None:
             self._searched(self._search.go_on())
+        elif self.phase is ROUTING:
+            self._enter(self._route, self._gate.key)
         elif exchange.received > self._plane.settings.ahead:
             self.connection.pause()
 
@@ -226,12 +228,17 @@ class Passage:
             self._check(gate)
             return
         self._gate = gate
+        pick = plane.chance()
+        if gate.affinity is not None:
+            found = keyed(gate.affinity, exchange, pick)
+            if found is None:
+                self._invite()
+                return
+            pick = found
         self._counts = plane.telemetry.counts(key)
         self._ticket = ticket = Ticket(self)
         now = self._arrived
-        answer = plane.board.arrive(
-            gate, ticket, exchange.received, plane.chance(), now
-        )
+        answer = plane.board.arrive(gate, ticket, exchange.received, pick, now)
         if isinstance(answer, Endpoint):
             self._send(answer, now)
         else:
@@ -323,7 +330,7 @@ class Passage:
         """Let a client that waits for it send its body."""
         if self._exchange.expects and not self._exchange.complete:
             self._exchange.expects = False
-            self.send(_CONTINUE)
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # Ends.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autoscaler import quantity
+from autoscaler.core.affinity import RULE, affinity
 from autoscaler.core.domain import Aggregation, Balance, Metric
 
 _FLAGS = {"true": True, "false": False, "on": True, "off": False}
@@ -23,6 +24,7 @@ class Kind(StrEnum):
     BYTES = "size"
     FLAG = "true or false"
     WORD = "word"
+    BALANCE = "way to balance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ class Knob:
                 return "must be true or false"
             case Kind.WORD:
                 return f"must be one of {', '.join(self.words)}"
+            case Kind.BALANCE:
+                return f"must be one of {', '.join(Balance)}, {RULE}"
             case Kind.BYTES:
                 return "must be a size such as 512Mi, more than nothing"
             case _:
@@ -106,9 +110,9 @@ def parse(knob: Knob, text: str) -> Value | None:
         case Kind.FLAG:
             return _FLAGS.get(text.lower())
         case Kind.WORD:
-            # Knative accepts weightedExponential as well.
-            same = {each.replace("-", "").lower(): each for each in knob.words}
-            return same.get(text.replace("-", "").lower())
+            return _word(knob.words, text)
+        case Kind.BALANCE:
+            return text if affinity(text) else _word(tuple(Balance), text)
         case Kind.BYTES:
             value = quantity.whole_bytes(text)
         case Kind.SECONDS | Kind.WHOLE_SECONDS:
@@ -123,6 +127,12 @@ def parse(knob: Knob, text: str) -> Value | None:
     if not _fits(knob, value):
         return None
     return int(value) if whole else float(value)
+
+
+def _word(words: tuple[str, ...], text: str) -> str | None:
+    """Return which of *words* that is; Knative accepts weightedExponential as well."""
+    same = {each.replace("-", "").lower(): str(each) for each in words}
+    return same.get(text.replace("-", "").lower())
 
 
 def _fits(knob: Knob, value: float) -> bool:
@@ -142,4 +152,4 @@ def held(knob: Knob, value: Value) -> object:
     return value
 
 
-_WORDS = {"metric": Metric, "aggregation": Aggregation, "balance": Balance}
+_WORDS = {"metric": Metric, "aggregation": Aggregation}

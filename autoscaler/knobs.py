@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autoscaler.core.domain import Aggregation, Balance, Metric
+from autoscaler.core.domain import Aggregation, Metric
 from autoscaler.knob import Kind, Knob
 
 KNATIVE = "autoscaling.knative.dev/"
@@ -271,9 +271,16 @@ KNOBS = _table(
         name="balance",
         of="gate",
         field="balance",
-        kind=Kind.WORD,
-        words=tuple(Balance),
+        kind=Kind.BALANCE,
         annotation=f"{OURS}balance",
+    ),
+    Knob(
+        name="slow-start",
+        of="gate",
+        field="slow_start_s",
+        kind=Kind.SECONDS,
+        high=3600,
+        annotation=f"{OURS}slow-start",
     ),
 )
 """Ranges are Knative's (config-autoscaler and its annotations) where it has one."""

@@ -63,35 +63,12 @@ class Exchange:
     """
 
     __slots__ = (
-        "_ended",
-        "_lines",
-        "_sent",
-        "agent",
-        "answer_length",
-        "answered",
-        "complete",
-        "encoded",
-        "expects",
-        "forwarded_for",
-        "forwarded_host",
-        "forwarded_proto",
-        "host",
-        "isvc",
-        "kept",
-        "length",
-        "method",
-        "namespace",
-        "old",
-        "pieces",
-        "received",
-        "repeatable",
-        "status",
-        "stays",
-        "target",
-        "trailers",
-        "upgrade",
+        "_ended", "_lines", "_sent", "agent", "answer_length", "answered", "complete",
+        "encoded", "expects", "forwarded_for", "forwarded_host", "forwarded_proto",
+        "host", "isvc", "kept", "length", "method", "namespace", "old", "pieces",
+        "received", "repeatable", "status", "stays", "target", "trailers", "upgrade",
         "upstream_stays",
-    )
+    )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes) -> None:
         self.method = method
@@ -251,6 +228,14 @@ class Exchange:
         if piece:
             self.pieces.append(piece)
             self.received += len(piece)
+
+    def field(self, name: bytes) -> bytes:
+        """Return the first value of a field that is passed on; *name* in lower case."""
+        for line in self._lines:
+            its, _, value = line.partition(b":")
+            if its.lower() == name:
+                return value.strip()
+        return b""
 
     def forget(self) -> None:
         """Keep no more of the body than what is still owed upstream."""

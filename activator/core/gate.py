@@ -8,6 +8,7 @@ from typing import Final
 from activator.core.balance import Choose, least_of_two, policy
 from activator.core.meter import Meter
 from activator.core.ticket import Endpoint, Ticket
+from autoscaler.core.affinity import Affinity, affinity
 from autoscaler.core.domain import GateSpec, Probe, RevisionKey
 from autoscaler.core.messages import Address, Refusal, ReplicaLoad, View
 
@@ -24,6 +25,7 @@ class Gate:
     """
 
     __slots__ = (
+        "affinity",
         "bytes",
         "choose",
         "endpoints",
@@ -61,6 +63,8 @@ class Gate:
         object, it could be given more than its slots."""
         self.free: list[Endpoint] = []
         self.choose: Choose = least_of_two
+        self.affinity: Affinity | None = None
+        """What of a request is the key that it is chosen by."""
         self.queue: OrderedDict[Ticket, None] = OrderedDict()
         """Held requests, first come first: any can leave from the middle at once."""
         self.bytes = 0
@@ -92,6 +96,7 @@ class Gate:
         self.epoch = view.epoch
         self.spec = view.gate
         self.choose = policy(view.gate)
+        self.affinity = affinity(view.gate.balance)
         self.probe = view.probe
         self.paused = view.paused
         self.refusal = view.refusal
@@ -141,14 +146,14 @@ class Gate:
             last.place = endpoint.place
         endpoint.place = -1
 
-    def another(self, endpoint: Endpoint, pick: float) -> Endpoint | None:
+    def another(self, endpoint: Endpoint, pick: float, now: float) -> Endpoint | None:
         """Choose an endpoint for a request that *endpoint* failed; itself at last."""
         if endpoint.place < 0 and endpoint.open and endpoint.vacant:
             self.join(endpoint)
         free = self.free
         if not free:
             return None
-        chosen = self.choose(free, pick)
+        chosen = self.choose(free, pick, now)
         # A negative index goes round: it is another one wherever there is one.
         return free[endpoint.place - 1] if chosen is endpoint else chosen
 

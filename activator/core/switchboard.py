@@ -84,7 +84,7 @@ class Switchboard:
     ) -> Endpoint | Held | Reject:
         """Let a new request in: forward it, hold it or turn it away.
 
-        *size* is how much of its body was read, *pick* a uniform in [0, 1).
+        *size* is how much of its body was read, *pick* a uniform in [0, 1) or its key.
         """
         meter = gate.meter
         meter.arrived += 1
@@ -94,7 +94,7 @@ class Switchboard:
         free = gate.free
         if not free:
             return self._admit(gate, ticket, now)
-        endpoint = free[0] if len(free) == 1 else gate.choose(free, pick)
+        endpoint = free[0] if len(free) == 1 else gate.choose(free, pick, now)
         ticket.endpoint = endpoint
         endpoint.in_flight = in_flight = endpoint.in_flight + 1
         if in_flight == endpoint.slots:
@@ -115,7 +115,7 @@ class Switchboard:
         endpoint.used = now
         endpoint.in_flight -= 1
         if endpoint.place < 0:
-            self._vacated(gate, endpoint)
+            self._vacated(gate, endpoint, now)
 
     def failed(
         self, ticket: Ticket, delivered: bool, replayable: bool, now: float
@@ -144,7 +144,7 @@ class Switchboard:
         if isinstance(answer, Reject):
             gate.meter.end(nanoseconds(now))
         if endpoint.place < 0:
-            self._vacated(gate, endpoint)
+            self._vacated(gate, endpoint, now)
         return answer
 
     def leave(self, ticket: Ticket, now: float) -> None:
@@ -182,14 +182,14 @@ class Switchboard:
         if gate is None or endpoint is None or endpoint.ready:
             return
         endpoint.ready = True
-        endpoint.used = now
+        endpoint.ready_at = endpoint.used = now
         self._unready.pop(endpoint, None)
         self._report(Ready(key=key, reporter=self.name, replica=replica))
         if gate.waking_since is not None:
             gate.wake_took_s = now - gate.waking_since
             gate.waking_since = None
         gate.sort()
-        self._pump(gate)
+        self._pump(gate, now)
 
     def lost(self, key: RevisionKey, replica: str, now: float) -> None:
         """Know that *replica* cannot be connected to, or has died."""
@@ -223,7 +223,7 @@ class Switchboard:
             self._drained(gate, endpoint)
         if view.refusal is not None:
             self._turn_away(gate, now)
-        self._pump(gate)
+        self._pump(gate, now)
         self._wake(gate, now)
 
     def remove(self, key: RevisionKey, now: float) -> None:
@@ -306,7 +306,7 @@ class Switchboard:
         self, gate: Gate, ticket: Ticket, endpoint: Endpoint, now: float
     ) -> Endpoint | Held | Reject:
         """Forward a request that *endpoint* failed, or hold it before all others."""
-        other = gate.another(endpoint, ticket.pick)
+        other = gate.another(endpoint, ticket.pick, now)
         if other is not None:
             _forward(gate, ticket, other)
             return other
@@ -319,13 +319,13 @@ class Switchboard:
         self._wake(gate, now)
         return HELD
 
-    def _pump(self, gate: Gate) -> None:
+    def _pump(self, gate: Gate, now: float) -> None:
         """Release held requests, first come first, as far as there are free slots."""
         queue, free = gate.queue, gate.free
         while queue and free:
             ticket = next(iter(queue))
             self._holds.drop(gate, ticket)
-            endpoint = gate.choose(free, ticket.pick)
+            endpoint = gate.choose(free, ticket.pick, now)
             _forward(gate, ticket, endpoint)
             self._say(Release(ticket, endpoint))
 
@@ -342,12 +342,12 @@ class Switchboard:
         self._holds.drop(gate, ticket)
         gate.meter.end(nanoseconds(now))
 
-    def _vacated(self, gate: Gate, endpoint: Endpoint) -> None:
+    def _vacated(self, gate: Gate, endpoint: Endpoint, now: float) -> None:
         """Give a slot that became free to who waits longest, or to nobody."""
         if endpoint.open and endpoint.vacant:
             gate.join(endpoint)
             if gate.queue:
-                self._pump(gate)
+                self._pump(gate, now)
         elif not endpoint.in_flight:
             gate.leaving.pop(endpoint.replica, None)
             self._drained(gate, endpoint)

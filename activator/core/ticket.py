@@ -7,6 +7,7 @@ from enum import Enum, StrEnum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from activator.core.rendezvous import number
 from autoscaler.core.messages import Drained, Lost, Ready, ReplicaLoad, Wake
 
 if TYPE_CHECKING:
@@ -31,13 +32,17 @@ class Endpoint:
         "port",
         "ports",
         "ready",
+        "ready_at",
         "replica",
+        "seed",
         "slots",
         "used",
     )
 
     def __init__(self, replica: str, now: float) -> None:
         self.replica = replica
+        self.seed = number(replica.encode())
+        """Its part in the choice by a key."""
         self.host = ""
         self.port = 0
         self.ports: dict[str, int] = {}
@@ -50,6 +55,8 @@ class Endpoint:
         """Said to be empty, since it began to drain."""
         self.ready = False
         """A probe succeeded, and nothing has failed to connect since."""
+        self.ready_at = now
+        """When that was, the last time."""
         self.open = False
         """May be given requests, as far as it has slots for them."""
         self.place = -1
@@ -99,7 +106,7 @@ class Ticket:
         self.size = 0
         """Bytes of its body that the driver has read."""
         self.pick = 0.0
-        """Its uniform for balancing."""
+        """Its uniform for balancing; less than 0: its key."""
         self.failures = 0
         """Endpoints that broke it off."""
 

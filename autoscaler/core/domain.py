@@ -45,7 +45,7 @@ class Mode(StrEnum):
 
 
 class Balance(StrEnum):
-    """How an endpoint is chosen among those with a free slot."""
+    """How an endpoint is chosen among those with a free slot, where no key chooses."""
 
     AUTO = "auto"
     """First free for a container concurrency of 1 to 3, else least loaded of two."""
@@ -123,7 +123,10 @@ class GateSpec:
     """A request is held no longer than this, then 503."""
     timeout_s: float = 0.0
     """Whole-request limit from dispatch; 0: none."""
-    balance: Balance = Balance.AUTO
+    balance: str = Balance.AUTO
+    """A Balance, or the key that `affinity` reads of it."""
+    slow_start_s: float = 0.0
+    """Time in which a fresh replica comes to its full share of requests; 0: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,8 @@ def test_gate_settings_come_from_fields_and_annotations(tmp_path):
                 "fromzero.dev/hold-limit": "2m",
                 "fromzero.dev/max-held": "5",
                 "fromzero.dev/max-held-bytes": "1Mi",
+                "fromzero.dev/balance": "header:X-Session-Id",
+                "fromzero.dev/slow-start": "45s",
             },
         ),
     )
@@ -52,6 +54,7 @@ def test_gate_settings_come_from_fields_and_annotations(tmp_path):
 
     assert (gate.container_concurrency, gate.timeout_s) == (3, 20.0)
     assert (gate.hold_limit_s, gate.max_held, gate.max_held_bytes) == (120, 5, 1 << 20)
+    assert (gate.balance, gate.slow_start_s) == ("header:X-Session-Id", 45.0)
 
 
 @pytest.mark.parametrize("spelling", ["scale-down-delay", "scaleDownDelay"])

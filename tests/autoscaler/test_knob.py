@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.domain import Balance
+from autoscaler.core.domain import Metric
 from autoscaler.knob import Kind, Knob, held, parse
 
 
@@ -28,6 +28,12 @@ def knob(kind: Kind, **more) -> Knob:
         (Kind.BYTES, "1Ki", 1024),
         (Kind.FLAG, "True", True),
         (Kind.FLAG, "maybe", None),
+        (Kind.BALANCE, "firstFree", "first-free"),
+        (Kind.BALANCE, "header:X-Session-Id", "header:X-Session-Id"),
+        (Kind.BALANCE, "prompt:256", "prompt:256"),
+        (Kind.BALANCE, "prompt:0", None),
+        (Kind.BALANCE, "header:a b", None),
+        (Kind.BALANCE, "round-robin", None),
     ],
 )
 def test_each_kind_is_read_as_it_is_written(kind, text, value):
@@ -61,6 +67,12 @@ def test_one_value_more_may_be_allowed_and_the_lowest_forbidden():
     [
         (Kind.FLAG, {}, "must be true or false"),
         (Kind.WORD, {"words": ("a", "b")}, "must be one of a, b"),
+        (
+            Kind.BALANCE,
+            {},
+            "must be one of auto, least-of-two, first-free, header:NAME with a field's "
+            "name, prompt:BYTES with 1 to 65536",
+        ),
         (Kind.BYTES, {}, "must be a size such as 512Mi, more than nothing"),
         (Kind.WHOLE, {"high": 9}, "must be a whole number in [0, 9]"),
         (Kind.NUMBER, {"above": True}, "must be a number, more than 0"),
@@ -74,7 +86,8 @@ def test_the_rule_says_what_is_allowed(kind, more, rule):
 
 def test_what_is_written_becomes_what_the_field_holds():
     assert held(knob(Kind.NUMBER, percent=True), 300.0) == 3.0
-    assert held(knob(Kind.WORD, field="balance"), "first-free") is Balance.FIRST_FREE
+    assert held(knob(Kind.WORD, field="metric"), "rps") is Metric.RPS
+    assert held(knob(Kind.BALANCE), "prompt:9") == "prompt:9"
     assert held(knob(Kind.FLAG), True) is True
 
 

@@ -26,12 +26,12 @@ ARRIVE = {
         "if len(free) < 2:",
     ),
     "the first replica gets all": (
-        "endpoint = free[0] if len(free) == 1 else gate.choose(free, pick)",
+        "endpoint = free[0] if len(free) == 1 else gate.choose(free, pick, now)",
         "endpoint = free[0]",
     ),
     "the balance knows no chance": (
-        "gate.choose(free, pick)",
-        "gate.choose(free, 0.0)",
+        "gate.choose(free, pick, now)",
+        "gate.choose(free, 0.0, now)",
     ),
     "it takes two slots": ("endpoint.in_flight + 1", "endpoint.in_flight + 2"),
     "a limit lets one more in": (

@@ -50,10 +50,12 @@ GATES = st.builds(
     max_held=st.integers(0, 5),
     max_held_bytes=st.sampled_from([0, 100, 600]),
     hold_limit_s=st.sampled_from([0.0, 1.0, 5.0]),
-    balance=st.sampled_from(Balance),
+    balance=st.sampled_from([*Balance, "header:x", "prompt:9"]),
+    slow_start_s=st.sampled_from([0.0, 0.0, 3.0]),
 )
 NAMES = st.sampled_from("pqr")
-CHANCE = st.floats(0.0, 1.0, exclude_max=True)
+CHANCE = st.floats(-1.0, 1.0, exclude_max=True)
+"""Below 0: a key."""
 
 
 @dataclass

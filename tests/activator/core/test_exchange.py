@@ -270,6 +270,20 @@ def test_a_body_of_a_known_length_goes_on_as_it_comes():
     assert exchange.received == 6
 
 
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ([(b"X-Id", b"a")], b"a"),
+        ([(b"x-ID", b" a:b ")], b"a:b"),
+        ([(b"X-Id-2", b"c"), (b"X-Id", b"a"), (b"X-Id", b"b")], b"a"),
+        ([(b"X-Id-2", b"c")], b""),
+        ([(b"X-Id", b"a"), (b"Connection", b"x-id")], b""),
+    ],
+)
+def test_a_field_that_is_passed_on_says_its_first_value(fields, value):
+    assert asked(*fields).field(b"x-id") == value
+
+
 def test_a_body_that_is_kept_can_be_sent_again():
     exchange = asked((b"Transfer-Encoding", b"chunked"), method=b"PUT")
     exchange.body(b"abc")

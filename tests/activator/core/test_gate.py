@@ -51,7 +51,7 @@ def test_who_is_ready_and_stays_and_has_a_slot_is_free_and_the_first_is_used_fir
 
     assert names(door.free) == ["d", "a"]
     assert door.choose is first_free
-    assert door.choose(door.free, 0.5).replica == "a"
+    assert door.choose(door.free, 0.5, 0.0).replica == "a"
 
 
 @pytest.mark.parametrize(
@@ -163,16 +163,16 @@ def test_a_failed_request_goes_to_another_and_only_at_last_to_the_same():
     assert door.choose is least_of_two
     a, b = door.endpoints.values()
 
-    assert door.another(a, 0.0) is b
-    assert door.another(a, 0.9) is b
+    assert door.another(a, 0.0, 0.0) is b
+    assert door.another(a, 0.9, 0.0) is b
     door.drop(b)
     b.in_flight = 1
-    assert door.another(a, 0.0) is a
+    assert door.another(a, 0.0, 0.0) is a
     door.drop(a)
-    assert door.another(a, 0.0) is a  # its own slot is free again
+    assert door.another(a, 0.0, 0.0) is a  # its own slot is free again
     door.drop(a)
     a.open = False
-    assert door.another(a, 0.0) is None
+    assert door.another(a, 0.0, 0.0) is None
 
 
 def test_a_gate_is_awake_while_somebody_is_ready_and_stays():

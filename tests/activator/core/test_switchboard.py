@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from activator.core.balance import by_key
 from activator.core.gate import Gate
+from activator.core.rendezvous import pick_of
 from activator.core.switchboard import FAILURES, Limits, Switchboard
 from activator.core.ticket import (
     HELD,
@@ -132,6 +134,49 @@ def test_held_requests_are_spread_over_replicas_as_they_come():
     released = [e for e in desk.board.take() if isinstance(e, Release)]
     assert [each.ticket for each in released] == tickets[:4]
     assert [each.endpoint.replica for each in released] == ["a", "a", "b", "b"]
+
+
+def test_held_requests_with_one_key_are_released_to_one_replica_while_it_has_room():
+    desk = Desk("a", "b", "c", slots=2, balance="header:x-session-id")
+    desk.view("a", "b", "c", paused="makes room for ns/iris")
+    key = pick_of(b"seven")
+    home = by_key(list(desk.gate.endpoints.values()), key, 0.0)
+    for pick in (key, 0.1, 0.2, 0.3, key):
+        assert desk.arrive(pick=pick)[1] is HELD
+
+    desk.view("a", "b", "c")
+
+    released = [e.endpoint for e in desk.board.take() if isinstance(e, Release)]
+    assert released[0] is released[4] is home
+    assert max(each.in_flight for each in desk.gate.endpoints.values()) == 2
+
+
+def test_a_slow_start_holds_nobody_after_a_wake():
+    desk = Desk(slots=0, slow_start_s=60.0)
+    tickets = desk.hold(9)
+    desk.view("a", "b", slots=-1)
+    desk.board.take()
+
+    desk.board.ready(KEY, "a", 1.0)
+
+    released = [e for e in desk.board.take() if isinstance(e, Release)]
+    assert [each.ticket for each in released] == tickets
+    assert isinstance(desk.arrive(now=1.0)[1], Endpoint)
+
+
+def test_who_is_found_ready_again_starts_slowly_again():
+    desk = Desk("a", "b", slots=-1, slow_start_s=60.0)
+
+    def had() -> int:
+        """Count what b gets of a hundred requests."""
+        picks = [(2 * n + 1) / 200 for n in range(100)]
+        made = [desk.arrive(pick=pick, now=120.0)[1] for pick in picks]
+        return sum(each.replica == "b" for each in made)
+
+    assert had() == 50
+    desk.board.lost(KEY, "b", 119.0)
+    desk.board.ready(KEY, "b", 119.0)
+    assert had() < 25
 
 
 def test_a_replica_without_a_limit_takes_all_who_wait():

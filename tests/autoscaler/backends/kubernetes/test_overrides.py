@@ -49,6 +49,17 @@ def test_what_is_no_setting_is_said_with_the_nearest_one():
     )
 
 
+def test_a_balance_by_keys_is_read_or_what_it_may_be_is_said():
+    assert said({"iris-predictor": "balance: prompt:256"}) == {"balance": "prompt:256"}
+
+    (message,) = messages({"iris-predictor": "balance: cookie:a"})
+
+    assert message.startswith(
+        'fromzero-revisions["iris-predictor"].balance = cookie:a, must be one of auto, '
+    )
+    assert "header:NAME" in message
+
+
 def test_what_is_out_of_range_is_said_and_left_out_and_the_rest_counts():
     data = {"iris-predictor": "stable-window: 5s\nmin-replicas: 0"}
 
