@@ -230,7 +230,13 @@ class RequestReader:
         if exchange is not None:
             exchange.complete = True
             if self._fields:
-                exchange.trailers = tuple(self._fields)
+                exchange.trailers = trailers = tuple(self._fields)
+                if sum(map(_size, trailers)) > self._longest:
+                    self._too_long()
+
+
+def _size(field: Field) -> int:
+    return len(field[0]) + len(field[1])
 
 
 def _begins(said: bytes, line: bytes) -> bool:

@@ -269,6 +269,17 @@ def test_what_comes_with_chunks_is_bounded(endless):
     assert reader.fault.status == 400
 
 
+@pytest.mark.parametrize("body", [b"", b"5\r\nhello\r\n"], ids=["no body", "a body"])
+def test_trailers_that_came_at_once_are_bounded_too(body):
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reader = RequestReader(SMALL)
+
+    reader.feed(head + body + b"0\r\n" + b"T: x\r\n" * 150 + b"\r\n")
+
+    assert reader.fault is not None
+    assert reader.fault.status == 400
+
+
 def test_a_body_is_not_bounded_here():
     reader = RequestReader(SMALL)
     reader.feed(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n")
