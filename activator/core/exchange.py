@@ -7,6 +7,7 @@ head that goes out is written anew, so what was not understood cannot pass throu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -51,6 +52,9 @@ _FORWARDED: Final = (
     b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n"
     b"Via: 1.1 fromzero\r\n\r\n"
 )
+_SPACE_AT_END: Final = re.compile(rb"[ \t]+\r\n")
+_NOWHERE: Final = b"localhost"
+"""For HTTP/1.0 without a Host: an empty one is allowed, and refused by nginx."""
 _END: Final = b"0\r\n\r\n"
 
 
@@ -155,6 +159,7 @@ class Exchange:
             said = version()
             if said == "1.0":
                 self.old = True
+                self.stays = keep and b"keep-alive" in tokens(connection)
                 self.expects = False
             elif said != "1.1":
                 return Fault(505, f"HTTP/{said} is not spoken here: use HTTP/1.1")
@@ -250,7 +255,8 @@ class Exchange:
 
     def request_head(self, path: bytes, peer: bytes) -> bytes:
         """Write the head for upstream; *peer* is the client's address."""
-        written = [b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, path, self.host)]
+        host = self.host or _NOWHERE
+        written = [b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, path, host)]
         written += self._lines
         length = self.length
         if length >= 0:
@@ -263,7 +269,9 @@ class Exchange:
             peer = b"%b, %b" % (self.forwarded_for, peer)
         proto = self.forwarded_proto or b"http"
         written.append(_FORWARDED % (peer, proto, self.forwarded_host or self.host))
-        return b"\r\n".join(written)
+        head = b"\r\n".join(written)
+        # llhttp leaves tabs at the end of a value; some take them for a part of it.
+        return _SPACE_AT_END.sub(b"\r\n", head) if b"\t\r\n" in head else head
 
     def upload(self) -> bytes:
         """Return the body that upstream is owed by now."""

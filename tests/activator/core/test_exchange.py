@@ -204,6 +204,12 @@ def test_an_expectation_that_nobody_can_meet_is_a_fault_of_its_own():
     assert fault(HOST, (b"Expect", b"a-miracle")).status == 417
 
 
+def test_space_around_a_value_is_no_part_of_it():
+    passed = head(asked(HOST, (b"A", b"b\t"), (b"C", b"d\te \t "), (b"E", b"\t")))
+
+    assert passed[2:5] == [b"A: b", b"C: d\te", b"E:"]
+
+
 @pytest.mark.parametrize("version", ["0.9", "2.0", "1.2"])
 def test_another_version_is_not_spoken(version):
     assert fault(HOST, keep=False, version=version).status == 505
@@ -215,9 +221,11 @@ def test_http_1_0_needs_no_host_keeps_on_request_and_knows_no_coding():
     assert exchange.old
     assert exchange.stays
     assert not exchange.expects
-    assert head(exchange)[:2] == [b"GET / HTTP/1.1", b"Host: "]
+    # An empty one would be right, and is refused by nginx.
+    assert head(exchange)[:2] == [b"GET / HTTP/1.1", b"Host: localhost"]
 
     assert not asked(keep=False, version="1.0").stays
+    assert not asked((b"Connection", b"Upgrade"), version="1.0").stays
     coded = fault((b"Transfer-Encoding", b"chunked"), keep=False, version="1.0")
     assert coded == Fault(400, "Transfer-Encoding in HTTP/1.0")
 
