@@ -6,7 +6,7 @@ SETUP  := $(VENV)/.setup
 DEMO   := $(VENV)/.demo
 INTEROP := $(VENV)/.interop
 
-.PHONY: help demo test install interop compiled kube-assets fmt lint types test-fast test-all coverage golden bench check ci clean
+.PHONY: help demo test install interop compiled kube-assets fmt lint types test-fast test-all coverage golden fuzz bench check ci clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -70,6 +70,9 @@ manifests/install.yaml: $(wildcard manifests/base/* manifests/default/*)  ## Ren
 golden: $(SETUP)  ## Rewrite the golden reports, then show what changed
 	$(BIN)/python -m tests.golden.write
 	git diff --stat -- tests/golden
+
+fuzz: $(SETUP)  ## Look for requests that two could read differently, for a minute
+	$(BIN)/python -m tests.fuzz.http1 --seconds 60
 
 bench: $(INTEROP)  ## Run the benchmarks (nginx and wrk for the proxy's)
 	for each in decide simulate switchboard idle wake overhead link; do $(BIN)/python -m benchmarks.$$each || exit 1; done
