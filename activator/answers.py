@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 from activator.core.framing import status_line
 
+STOPPING: Final = "this activator is stopping: try again"
+
 _KINDS: Final = {
     400: ("invalid_request_error", "bad_request"),
     404: ("invalid_request_error", "model_not_found"),

@@ -6,7 +6,8 @@ import json
 import re
 from typing import Final
 
-from activator.watcher import Tokens
+Tokens = tuple[int | None, int | None]
+"""Prompt and completion tokens, where an answer said so."""
 
 # A string that is cut off goes to the end, so that nothing is looked at twice.
 _TOKEN: Final = re.compile(

@@ -7,6 +7,9 @@ from typing import Final
 
 from activator.core.exchange import Exchange
 
+LIMIT_S: Final = 10.0
+"""Of one that is passed on."""
+
 _AGENTS: Final = re.compile(
     rb"kube-probe/|Prometheus/|ELB-HealthChecker/|GoogleHC/|Amazon-Route53-Health-Check"
     rb"|Envoy/HC|Consul Health Check|Blackbox Exporter|Better Uptime Bot|UptimeRobot/"

@@ -10,22 +10,23 @@ from activator.telemetry import Durations
 class Hold:
     """Made when it is first held; *durations* is where it is counted.
 
-    >>> hold = Hold(10.0, Durations())
-    >>> hold.end(11.5); hold.end(99.0); hold.again(20.0); hold.end(20.5)
+    >>> hold = Hold(Durations((1.0,)))
+    >>> hold.begin(10.0); hold.end(11.5); hold.end(99.0)
+    >>> hold.begin(20.0); hold.end(20.5)
     >>> hold.took_s
     2.0
     """
 
     __slots__ = ("_durations", "_since", "took_s")
 
-    def __init__(self, now: float, durations: Durations) -> None:
+    def __init__(self, durations: Durations) -> None:
         self._durations = durations
-        self._since = now
+        self._since = inf
         self.took_s = 0.0
         """All that has ended."""
 
-    def again(self, now: float) -> None:
-        """Wait once more: the replica that it was sent to failed."""
+    def begin(self, now: float) -> None:
+        """Wait, for the first time or because the replica that had it failed."""
         self._since = now
 
     def end(self, now: float) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Final
 
-from activator.answers import Own, error, retry_after, waited
-from activator.bodies import tokens_of
+from activator.answers import STOPPING, Own, error, retry_after, waited
+from activator.checks import LIMIT_S
 from activator.core.exchange import Exchange
 from activator.core.framing import UNTIL_CLOSE, Fault
 from activator.core.gate import Gate
@@ -24,20 +23,18 @@ from activator.telemetry import Counts
 from activator.watcher import Finished
 from autoscaler.core.domain import RevisionKey, Route
 
-_STOPPING: Final = "this activator is stopping: try again"
-_CHECK_S: Final = 10.0
-"""Limit of a health check that was passed on."""
-
 
 class Passage:
     """One request; made when its head was read."""
 
     __slots__ = (
-        "_arrived", "_counts", "_dispatched", "_endpoint", "_exchange", "_gate",
-        "_hold", "_link", "_opening", "_plane", "_route", "_search", "_ticket",
-        "connection", "limit", "path", "peer", "phase", "send",
+        "_arrived", "_began", "_counts", "_dispatched", "_endpoint", "_exchange",
+        "_gate", "_hold", "_link", "_plane", "_route", "_search",
+        "_ticket", "connection", "limit", "path", "peer", "phase", "send",
     )  # fmt: skip
 
+    _began: float
+    """When its answer did."""
     _counts: Counts
     _endpoint: Endpoint
     _gate: Gate
@@ -52,23 +49,22 @@ class Passage:
         self.limit = inf
         """When all of it must be over."""
         self._plane = plane
-        self._opening = connection.opening
         self.connection = connection
         self._exchange = exchange
         self._arrived = connection.heard
         self._ticket: Ticket | None = None
         """None also for a check, which is not metered."""
         self._link: Link | None = None
-        self._dispatched: float | None = None
+        self._dispatched = inf
+        """When it last went to a replica; inf: it never did."""
         self._hold: Hold | None = None
         self._search: Search | None = None
-        """It is being found out who it is for."""
 
     # What the client's connection says.
 
     def start(self) -> None:
         """Find out who it is for, and go on to it."""
-        exchange, plane, opening = self._exchange, self._plane, self._opening
+        exchange, plane, opening = self._exchange, self._plane, self.connection.opening
         if opening is not None:
             self._enter(plane.routes.of(opening.key), opening.key)
             return
@@ -123,8 +119,7 @@ class Passage:
     def retire(self) -> None:
         """Know that the activator stops: what waits need not, what runs may end."""
         if self.phase in (HELD, ROUTING):
-            self._end(Outcome.FAILED, 503, self._plane.clock())
-            self._reply(error(self.path, 503, _STOPPING), retry_after(1.0))
+            self._fail(503, STOPPING, Outcome.FAILED, retry_after(1.0))
 
     def throttle(self, *, full: bool) -> None:
         """Take no more of the answer than the client does."""
@@ -143,6 +138,8 @@ class Passage:
     def connected(self, link: Link) -> bool:
         if self.phase is not SENT or self._link is not None:
             return False
+        if self._ticket is not None:
+            self._counts.connects.add(link.since - self._dispatched)
         self._begin(link)
         return True
 
@@ -153,20 +150,21 @@ class Passage:
         if ticket is None:
             self._reply(at_rest(self._route, self.path))
             return
-        self._plane.lost(self._gate.key, self._endpoint, self._opening)
+        self._plane.lost(self._gate.key, self._endpoint, self.connection.opening)
         self._try_again(ticket, delivered=False)
 
     # What the replica's connection says.
 
     def answering(self) -> bytes:
-        exchange, plane, opening = self._exchange, self._plane, self._opening
+        exchange, plane, opening = self._exchange, self._plane, self.connection.opening
         last = opening is not None and opening.last
         if last or plane.draining or not exchange.complete:
             exchange.stays = False
         if self._ticket is None:
             return b""
-        now = plane.clock()
+        self._began = now = plane.clock()
         self._counts.first_byte.add(now - self._arrived)
+        self._counts.replica_first_byte.add(now - self._dispatched)
         if self._hold is None:
             return b""
         if plane.watcher is not None:
@@ -174,6 +172,8 @@ class Passage:
         return waited(self._hold.took_s)
 
     def answered(self, now: float) -> None:
+        if self._ticket is not None and self.phase is not TUNNEL:
+            self._counts.bodies.add(now - self._began)
         self._end(Outcome.OK, self._exchange.status, now)
         self.connection.over(now, stays=self._exchange.stays)
 
@@ -194,13 +194,13 @@ class Passage:
         elif ticket is None:
             self._reply(at_rest(self._route, self.path))
         elif fate is Fate.HEARD:
-            self._end(Outcome.FAILED, 502, now)
-            self._reply(error(self.path, 502, f"the replica {reason}"))
+            self._fail(502, f"the replica {reason}", Outcome.FAILED)
         elif self._endpoint.open and is_blameless(fate, exchange):
             exchange.rewind()
             self._counts.retries += 1
-            plane = self._plane
-            plane.dial(self, plane.pool(self._endpoint, self._opening))
+            self._dispatched = now
+            plane, opening = self._plane, self.connection.opening
+            plane.dial(self, plane.pool(self._endpoint, opening))
         else:
             self._try_again(ticket, delivered=fate is not Fate.UNREAD)
 
@@ -251,7 +251,7 @@ class Passage:
             self._reply(at_rest(self._route, self.path))
             return
         self._gate = gate
-        self.limit = self._arrived + _CHECK_S
+        self.limit = self._arrived + LIMIT_S
         self.connection.limit(self.limit)
         self._send(endpoint, self._arrived)
 
@@ -263,9 +263,8 @@ class Passage:
         else:
             self.phase = HELD
             if self._hold is None:
-                self._hold = Hold(now, self._counts.holds)
-            else:
-                self._hold.again(now)
+                self._hold = Hold(self._counts.holds)
+            self._hold.begin(now)
             self._invite()
             self._plane.settle()
 
@@ -290,7 +289,7 @@ class Passage:
         if timeout_s and self.limit == inf:
             self.limit = now + timeout_s
             self.connection.limit(self.limit)
-        pool = plane.pool(endpoint, self._opening)
+        pool = plane.pool(endpoint, self.connection.opening)
         link = pool.take(self._exchange, now)
         if link is None:
             plane.dial(self, pool)
@@ -344,7 +343,9 @@ class Passage:
         lines = retry_after(reject.retry_after_s) if reject.retry_after_s else b""
         self._reply(error(self.path, reject.status, reject.reason), lines)
 
-    def _fail(self, status: int, reason: str, outcome: Outcome) -> None:
+    def _fail(
+        self, status: int, reason: str, outcome: Outcome, lines: bytes = b""
+    ) -> None:
         """End it with an error, or in the middle of its answer."""
         self._break_off()
         now = self._plane.clock()
@@ -352,7 +353,7 @@ class Passage:
             self._cut(outcome, now)
         else:
             self._end(outcome, status, now)
-            self._reply(error(self.path, status, reason))
+            self._reply(error(self.path, status, reason), lines)
 
     def _cut(self, outcome: Outcome, now: float) -> None:
         exchange = self._exchange
@@ -387,10 +388,9 @@ class Passage:
         if watcher is None:
             return
         key, route, link = self._gate.key, self._route, self._link
-        service = f"{route.namespace}/{route.service}"
         moments = self._arrived, self._dispatched, now
-        tokens = tokens_of(link.tail) if link is not None else (None, None)
-        watcher.finished(Finished(key, service, *moments, status, outcome, tokens))
+        tail = b"" if link is None else link.tail
+        watcher.finished(Finished(key, route, *moments, status, outcome, tail))
 
     def _reply(self, own: Own, lines: bytes = b"") -> None:
         """Answer in a replica's stead."""

@@ -102,6 +102,8 @@ class Side(Protocol):
 class Link(Protocol):
     """A connection to a replica, as far as the request that has it calls it."""
 
+    since: float
+    """When it was made, or last given back."""
     tail: bytes
     """The end of the answer's body, where token counts are wanted."""
 

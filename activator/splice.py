@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import Final, cast
+from typing import cast
 
+from activator.answers import STOPPING
 from activator.core.gate import Gate
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
 from activator.dial import dial
@@ -18,8 +19,6 @@ from activator.prologue import Prologue
 from activator.surplus import turn_away
 from activator.telemetry import Counts
 from activator.transport import reset
-
-_STOPPING: Final = "this activator is stopping: try again"
 
 
 class Splice(asyncio.Protocol):
@@ -183,7 +182,7 @@ class Splice(asyncio.Protocol):
         """Serve nothing new; what is passed on may end."""
         if self._phase is HELD:
             self._end(Outcome.FAILED)
-            self._refuse(_STOPPING)
+            self._refuse(STOPPING)
             self._cease()
         elif self._phase is ROUTING:
             self.abort()
@@ -243,7 +242,7 @@ class Splice(asyncio.Protocol):
         gate = plane.board.gate(key)
         if plane.draining or gate is None:
             unknown = f"nothing is known of revision {key} yet"
-            self._refuse(_STOPPING if plane.draining else unknown)
+            self._refuse(STOPPING if plane.draining else unknown)
             return
         self._gate = gate
         self._counts = plane.telemetry.counts(key)
@@ -262,9 +261,8 @@ class Splice(asyncio.Protocol):
             self._phase = HELD
             now = self.clock()
             if self._hold is None:
-                self._hold = Hold(now, self._counts.holds)
-            else:
-                self._hold.again(now)
+                self._hold = Hold(self._counts.holds)
+            self._hold.begin(now)
             self._say(self._prologue.greet())
 
     def _grow(self, more: int, now: float) -> None:

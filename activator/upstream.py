@@ -61,7 +61,7 @@ class Upstream(Tap):
         super().__init__()
         self.spoke = 0
         self.since = 0.0
-        """When it was last given back."""
+        """When it was made, or last given back."""
         self._heard = False
         """A byte of the answer has come."""
         self.tail = b""

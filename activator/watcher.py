@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple, Protocol
 
+from activator.bodies import Tokens, tokens_of
 from activator.core.ticket import Outcome
-from autoscaler.core.domain import RevisionKey
-
-Tokens = tuple[int | None, int | None]
-"""Prompt and completion tokens, where an answer said so."""
+from autoscaler.core.domain import RevisionKey, Route
 
 
 class Finished(NamedTuple):
     """One request that has ended; moments are in the clock's seconds."""
 
     key: RevisionKey
-    service: str
-    """Namespace/name of the InferenceService."""
+    route: Route
     arrived: float
-    dispatched: float | None
-    """When it last went to a replica; None: it never did."""
+    dispatched: float
+    """When it last went to a replica; inf: it never did."""
     ended: float
     status: int
     """0: it ended before there was an answer."""
     outcome: Outcome
-    tokens: Tokens = (None, None)
+    tail: bytes = b""
+    """The end of its answer's body, where token counts are wanted."""
+
+    @property
+    def service(self) -> str:
+        """Return namespace/name of the InferenceService."""
+        return f"{self.route.namespace}/{self.route.service}"
+
+    @property
+    def service_s(self) -> float | None:
+        """Return how long the last replica took; None: it never went to one."""
+        return None if self.dispatched == inf else self.ended - self.dispatched
+
+    @property
+    def tokens(self) -> Tokens:
+        """Return the token counts that its answer said."""
+        return tokens_of(self.tail)
 
 
 class Watcher(Protocol):

@@ -177,11 +177,10 @@ class Machine:
     def finished(self, request: Finished) -> None:
         """Record a request."""
         if self._trace is not None:
-            began = request.dispatched
             self._trace.add(
                 request.service,
                 arrived=request.arrived,
-                service_s=None if began is None else request.ended - began,
+                service_s=request.service_s,
                 tokens=request.tokens,
             )
 

@@ -9,12 +9,11 @@ from activator.telemetry import Durations
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1))
 def test_each_wait_is_counted_once_and_all_add_up(waits):
-    durations, now = Durations(), 5.0
-    hold = Hold(now, durations)
-    for number, (pause_s, wait_s) in enumerate(waits):
-        if number:
-            now += pause_s
-            hold.again(now)
+    durations, now = Durations((1.0,)), 5.0
+    hold = Hold(durations)
+    for pause_s, wait_s in waits:
+        now += pause_s
+        hold.begin(now)
         now += wait_s
         hold.end(now)
         hold.end(now + 99.0)

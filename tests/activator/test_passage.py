@@ -312,7 +312,7 @@ def test_a_client_that_leaves_while_held_is_forgotten():
 
             await made.until(lambda: made.board_level() == 0)
             assert made.watch.ended[0].outcome is Outcome.LEFT
-            assert made.watch.ended[0].dispatched is None
+            assert made.watch.ended[0].service_s is None
 
     play(scene())
 
@@ -700,5 +700,39 @@ def test_routes_change_while_requests_are_under_way():
             assert (await client.ask(post(b"x")))[0].startswith(b"HTTP/1.1 404 ")
             made.activator.reroute((ROUTE,))
             assert (await client.ask(post(b"y")))[1] == b"y"
+
+    play(scene())
+
+
+def test_each_phase_is_timed_once_and_connecting_only_where_it_was_done():
+    async def scene() -> None:
+        async with rig() as made, replica(echo) as port:
+            made.see()
+            client = await made.client()
+            await client.send(post(b"x"))
+            await made.until(lambda: made.board_level() == 1)
+            made.see(port)
+            await client.message()
+            await client.ask(get())
+            await client.ask(get(b"/v2/health/ready"))
+            await client.ask(at(b"x", b"/"))
+
+            def value(name: str) -> float:
+                name = f"fromzero_activator_{name}"
+                return made.metric(name, namespace="ns", revision=KEY.name)
+
+            phases = ("hold", "connect", "first_byte", "replica_first_byte", "body")
+            counts = {name: value(f"{name}_seconds_count") for name in phases}
+            assert counts == {
+                "hold": 1, "connect": 1, "first_byte": 2, "replica_first_byte": 2,
+                "body": 2,
+            }  # fmt: skip
+            took = {name: value(f"{name}_seconds_sum") for name in phases}
+            assert took["connect"] <= took["replica_first_byte"] <= took["first_byte"]
+            ended = made.watch.ended
+            whole = sum(each.ended - each.arrived for each in ended)
+            assert took["first_byte"] + took["body"] == pytest.approx(whole)
+            there = sum(each.ended - each.dispatched for each in ended)
+            assert took["replica_first_byte"] + took["body"] == pytest.approx(there)
 
     play(scene())

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from activator.core.switchboard import Limits, Switchboard
 from activator.core.ticket import HELD, Ticket
-from activator.telemetry import BOUNDS_S, Durations, Telemetry
+from activator.telemetry import FIRST_BYTE_S, HOLD_S, Counts, Durations, Telemetry
 from autoscaler.core.domain import GateSpec, Probe, RevisionKey
 from autoscaler.core.messages import Address, View
 
@@ -27,15 +27,15 @@ def telemetry(
     return Telemetry(registry, board.gate, lambda: connections), registry
 
 
-@given(st.lists(st.floats(0.0, 1000.0) | st.sampled_from(BOUNDS_S), max_size=50))
+@given(st.lists(st.floats(0.0, 1000.0) | st.sampled_from(HOLD_S), max_size=50))
 def test_each_bucket_counts_what_took_no_longer(took):
-    durations = Durations()
+    durations = Durations(HOLD_S)
     for seconds in took:
         durations.add(seconds)
 
     *bounded, last = durations.buckets
 
-    assert [float(bound) for bound, _ in bounded] == list(BOUNDS_S)
+    assert [float(bound) for bound, _ in bounded] == list(HOLD_S)
     for bound, count in bounded:
         assert count == sum(seconds <= float(bound) for seconds in took)
     assert last == ("+Inf", len(took))
@@ -55,6 +55,35 @@ def test_requests_are_counted_by_the_class_of_their_status(statuses):
             "fromzero_activator_requests_total", {**LABELS, "code": code}
         )
         assert (value or 0) == sum(status // 100 == first for status in statuses)
+
+
+def test_buckets_fit_cold_starts_of_minutes_and_tokens_of_milliseconds():
+    for phase in Counts().phases:
+        bounds = [float(bound) for bound, _ in phase.buckets]
+        assert bounds == sorted(set(bounds))
+
+    bounds = {
+        name: [float(bound) for bound, _ in getattr(Counts(), name).buckets[:-1]]
+        for name in ("holds", "first_byte", "replica_first_byte", "bodies")
+    }
+    assert bounds["holds"][-1] >= 600.0
+    assert bounds["first_byte"][0] <= 0.001
+    assert bounds["replica_first_byte"] == bounds["first_byte"] == list(FIRST_BYTE_S)
+    assert bounds["bodies"][-1] >= 1800.0
+
+
+def test_each_phase_is_a_histogram_of_its_own():
+    counted, registry = telemetry()
+    counts = counted.counts(KEY)
+    names = ("hold", "connect", "replica_first_byte", "first_byte", "body")
+    for number, durations in enumerate(counts.phases):
+        for _ in range(number):
+            durations.add(2.0 * number)
+
+    for number, name in enumerate(names):
+        metric = f"fromzero_activator_{name}_seconds"
+        assert registry.get_sample_value(f"{metric}_count", LABELS) == number
+        assert registry.get_sample_value(f"{metric}_sum", LABELS) == 2.0 * number**2
 
 
 def test_held_and_in_flight_are_the_gates_own():

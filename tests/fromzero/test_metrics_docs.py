@@ -44,6 +44,22 @@ def test_every_metric_has_its_row_and_every_row_its_metric():
     assert {name: (kind, said) for name, kind, _, said in ROW.findall(TEXT)} == there
 
 
+def test_the_buckets_of_each_phase_are_as_its_row_says():
+    rows = {
+        name: [float(bound) for bound in bounds.split(",")]
+        for names, bounds in re.findall(r"^\| (`.+`) \| ([\d., ]+) \|$", TEXT, re.M)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    phases = dict(activator.telemetry.PHASES)
+
+    assert rows == {
+        name: [float(bound) for bound, _ in durations.buckets[:-1]]
+        for name, durations in zip(
+            phases, activator.telemetry.Counts().phases, strict=True
+        )
+    }
+
+
 def test_every_phase_of_a_cold_start_is_explained():
     assert [each for each in Phase if f"`{each.value}` (" not in TEXT] == []
 
