@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import socket
@@ -33,7 +34,7 @@ class Seen:
     host: bytes
     body: bytes = b""
     odd: bytes = b""
-    """The value of X-Odd."""
+    """The value of X-Odd; where there are several, an old nginx tells of the first."""
 
 
 @dataclass
@@ -89,7 +90,7 @@ class H11:
                 target=event.target,
                 host=known[b"host"],
                 body=body,
-                odd=known.get(b"x-odd", b""),
+                odd=b", ".join(value for name, value in fields if name == b"x-odd"),
             )
             self.record.add(sender, seen, whole=whole)
         if not whole:
@@ -208,27 +209,45 @@ def _listens(port: int) -> bool:
     return True
 
 
-async def talk(port: int, sender: str, *pieces: bytes, ends: bool = False) -> bytes:
-    """Say *pieces* from the address *sender*; return all that comes until the end."""
+async def talk(
+    port: int, sender: str, *pieces: bytes, ends_after: int | None = None
+) -> bytes:
+    """Say *pieces* from the address *sender*; return all that comes until the end.
+
+    After so many final answers it ends its side; None: it waits for the other's.
+    """
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, local_addr=(sender, 0)
     )
-    got = []
+    got = b""
     try:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
             if len(pieces) > 1:
                 await asyncio.sleep(0)
-        if ends:
+        if ends_after == 0:
             writer.write_eof()
         while data := await reader.read(1 << 16):
-            got.append(data)
+            got += data
+            if ends_after and len(codes(got)) >= ends_after:
+                writer.write_eof()
+                ends_after = 0
     except ConnectionError as error:
-        got.append(f"<{type(error).__name__}>".encode())
+        got += f"<{type(error).__name__}>".encode()
     finally:
         writer.close()
-    return b"".join(got)
+    return got
+
+
+def codes(got: bytes) -> list[int]:
+    """Return the statuses of all final heads that there are in *got*.
+
+    >>> codes(b"HTTP/1.1 100 Continue\\r\\n\\r\\nHTTP/1.1 204 No Content\\r\\n")
+    [204]
+    """
+    found = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", got)]
+    return [status for status in found if status >= 200]
 
 
 def statuses(got: bytes) -> list[int]:

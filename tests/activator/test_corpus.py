@@ -37,7 +37,7 @@ def said(case: Case, cuts: int) -> Said:
     data = case.sent + follow(case)
     size = len(data) // cuts + 1
     pieces = tuple(data[at : at + size] for at in range(0, len(data), size))
-    return Said(pieces=pieces, ends=case.ends)
+    return Said(pieces=pieces, ends_after=0 if case.ends else None)
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["at once", "in pieces"])

@@ -36,8 +36,8 @@ class Said:
     """All that one client says, in as many writes; then it waits for the end."""
 
     pieces: tuple[bytes, ...]
-    ends: bool = False
-    """It ends its side when it has said it."""
+    ends_after: int | None = None
+    """After so many answers it ends its side; None: the activator does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,9 @@ async def _all(made: Rig, said: Sequence[Said]) -> list[bytes]:
 
     async def one(number: int, each: Said) -> bytes:
         async with gate:
-            return await talk(made.port, sender(number), *each.pieces, ends=each.ends)
+            return await talk(
+                made.port, sender(number), *each.pieces, ends_after=each.ends_after
+            )
 
     async with asyncio.TaskGroup() as tasks:
         work = [tasks.create_task(one(*each)) for each in enumerate(said)]
