@@ -7,7 +7,7 @@ from math import inf
 from activator.answers import STOPPING, Own, error, retry_after, waited
 from activator.checks import LIMIT_S
 from activator.core.exchange import Exchange
-from activator.core.framing import UNTIL_CLOSE, Fault
+from activator.core.framing import Fault
 from activator.core.gate import Gate
 from activator.core.routes import Found, choose
 from activator.core.ticket import Endpoint, Grew, Held, Outcome, Reject, Ticket
@@ -358,7 +358,7 @@ class Passage:
     def _cut(self, outcome: Outcome, now: float) -> None:
         exchange = self._exchange
         self._end(outcome, exchange.status, now)
-        self.connection.cut(seen=exchange.answer_length != UNTIL_CLOSE)
+        self.connection.cut(seen=exchange.ends_seen)
 
     def _break_off(self) -> None:
         link, self._link = self._link, None

@@ -237,7 +237,11 @@ class Upstream(Tap):
             self._done = exchange.method == b"HEAD"
             fields.clear()
         elif status != 101:
-            self._out += exchange.interim(status, fields)
+            head = exchange.interim(status, fields)
+            if isinstance(head, Fault):
+                self._fault = head
+                return
+            self._out += head
             fields.clear()
 
     def on_body(self, body: bytes) -> None:

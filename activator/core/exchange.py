@@ -296,11 +296,18 @@ class Exchange:
         self._sent = 0
         self._ended = False
 
-    def interim(self, status: int, fields: Sequence[Field]) -> bytes:
+    def interim(self, status: int, fields: Sequence[Field]) -> bytes | Fault:
         """Write an answer that is not the last: passed on, or dropped as nothing.
 
-        100 Continue is the activator's own to say, and HTTP/1.0 knows none.
+        100 Continue is the activator's own to say, and HTTP/1.0 knows none. None has a
+        body (RFC 9112 §6.3), though the parser would read one.
         """
+        if status < 100:
+            return Fault(502, f"status {status}")
+        for name, value in fields:
+            what = ANSWER[name]
+            if what == CODING or (what == LENGTH and length_of(value) != 0):
+                return Fault(502, f"a body of an answer with status {status}")
         if status == 100 or self.old:
             return b""
         return b"%b%b\r\n" % (status_line(status), lines(fields, ANSWER))
@@ -384,6 +391,11 @@ class Exchange:
         """Return a piece of the answer's body as the client gets it."""
         # Nothing, as a chunk, would be the last one.
         return b"%x\r\n%b\r\n" % (len(data), data) if self.encoded and data else data
+
+    @property
+    def ends_seen(self) -> bool:
+        """Say whether the client can tell a whole answer from one that breaks off."""
+        return self.encoded or self.answer_length >= 0
 
     def end(self, trailers: Sequence[Field] = ()) -> bytes:
         """Return what ends the answer's body for the client."""

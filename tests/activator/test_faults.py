@@ -261,6 +261,37 @@ def test_a_replica_may_go_at_any_byte_of_an_answer(answer, by):
     play(scene())
 
 
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        pytest.param(LENGTH[:-3], True, id="a length"),
+        pytest.param(CHUNKS[:-5], False, id="chunks"),
+    ],
+)
+def test_an_old_client_never_takes_what_broke_off_for_whole(answer, seen):
+    """It knows no chunks, so the end of its connection must not look like an end."""
+
+    async def serve(peer: Peer) -> None:
+        await peer.message()
+        await peer.send(answer)
+
+    async def scene() -> None:
+        async with served(serve) as made:
+            client = await made.client()
+            await client.send(get().replace(b"HTTP/1.1", b"HTTP/1.0"))
+
+            await client.head()
+
+            if seen:
+                assert await client.rest() == b"[no mo"
+            else:
+                with pytest.raises(ConnectionResetError):
+                    await client.rest()
+            assert ended(made) == [Outcome.FAILED]
+
+    play(scene())
+
+
 LIES = {
     "fewer bytes, then its end": (LENGTH[:-3], True, Outcome.FAILED, 200),
     "fewer bytes, then nothing": (LENGTH[:-3], False, Outcome.FAILED, 200),

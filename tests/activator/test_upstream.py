@@ -159,6 +159,11 @@ def test_an_answer_to_head_has_no_body_and_the_connections_stay_good(framing):
         pytest.param(b"HTTP/1.1 999 Huh\r\nContent-Length: 0\r\n\r\n", id="status"),
         pytest.param(OK + b"A: " + b"x" * 100_000, id="endless head"),
         pytest.param(OK[:-3], id="half a head"),
+        pytest.param(b"HTTP/1.1 000 No\r\n\r\n", id="status 0"),
+        pytest.param(
+            b"HTTP/1.1 103 Early\r\nContent-Length: 5\r\n\r\nhello" + OK + b"\r\n",
+            id="a body before the head",
+        ),
     ],
 )  # fmt: skip
 def test_an_answer_that_is_none_is_a_502_and_not_a_byte_of_it_passes(answer):

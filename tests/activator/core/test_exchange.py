@@ -560,3 +560,42 @@ def test_an_answer_is_read_by_the_client_as_it_was_read_here(pieces, framing, ol
 
     assert there.body == body
     assert there.complete or not exchange.stays
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "seen"),
+    [
+        ([(b"Content-Length", b"5")], "1.0", True),
+        ([(b"Content-Length", b"5")], "1.1", True),
+        ([(b"Transfer-Encoding", b"chunked")], "1.0", False),
+        ([(b"Transfer-Encoding", b"chunked")], "1.1", True),
+        ([], "1.0", False),
+        ([], "1.1", True),
+    ],
+)
+def test_a_client_sees_where_an_answer_ends_unless_only_its_connection_says(
+    fields, version, seen
+):
+    exchange = asked(version=version, keep=version == "1.1")
+
+    exchange.answer(200, fields, True, lambda: "1.1")
+
+    assert exchange.ends_seen == seen
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "reason"),
+    [
+        (0, (b"A", b"b"), "status 0"),
+        (99, (b"A", b"b"), "status 99"),
+        (103, (b"Content-Length", b"5"), "a body of an answer with status 103"),
+        (
+            100,
+            (b"Transfer-Encoding", b"chunked"),
+            "a body of an answer with status 100",
+        ),
+    ],
+)
+def test_an_answer_before_the_last_has_no_body(status, field, reason):
+    assert asked().interim(status, [field]) == Fault(502, reason)
+    assert asked().interim(100, [(b"Content-Length", b"0")]) == b""
