@@ -8,11 +8,13 @@ from math import inf
 from typing import Final, cast
 
 from activator.answers import error, head
+from activator.core.entry import asked_by
 from activator.core.framing import Fault
 from activator.opening import Opening
 from activator.passage import Passage
 from activator.plane import Plane
 from activator.reading import RequestReader
+from activator.scribe import Scribe
 from activator.surplus import turn_away
 from activator.transport import peer_of, reset
 
@@ -27,7 +29,8 @@ class Http1(asyncio.Protocol):
 
     __slots__ = (
         "_ahead", "_clock", "_closing", "_fd", "_partial", "_passage", "_paused",
-        "_plane", "_pumping", "_reader", "_since", "_stalled", "_transport", "_tunnel",
+        "_plane", "_pumping", "_reader", "_scribe", "_since", "_stalled", "_transport",
+        "_tunnel",
         "heard", "opening", "peer", "spoke", "write",
     )  # fmt: skip
 
@@ -44,6 +47,8 @@ class Http1(asyncio.Protocol):
         self._clock = plane.clock
         self._reader = RequestReader(plane.settings.bounds)
         self._passage: Passage | None = None
+        self._scribe: Scribe | None = None
+        """None: there is no access log."""
         self._ahead = b""
         """What came after the end of the request that is being served."""
         self._pumping = False
@@ -72,6 +77,9 @@ class Http1(asyncio.Protocol):
         self._transport = transport
         self.write = transport.write
         self.peer = peer_of(transport)
+        if plane.log is not None:
+            self._scribe = Scribe(plane.log, self.peer, transport.write)
+            self.write = self._scribe.write
         self._fd = transport.get_extra_info("socket").fileno()
         self._since = self.heard = now = plane.clock()
         plane.clients.add(self)
@@ -84,7 +92,7 @@ class Http1(asyncio.Protocol):
             return
         self.heard = self._clock()
         if self._tunnel and self._passage is not None:
-            self._passage.say(data)
+            self._say(self._passage, data)
         elif self._ahead:
             self._ahead += data
         else:
@@ -134,6 +142,8 @@ class Http1(asyncio.Protocol):
 
     def over(self, now: float, *, stays: bool) -> None:
         """Go on to the next request, or close."""
+        if self._scribe is not None and self._passage is not None:
+            self._scribe.over(self._passage, now)
         self._passage = None
         self._since = now
         opening = self.opening
@@ -152,10 +162,13 @@ class Http1(asyncio.Protocol):
 
         Where only the end of the connection ends the answer, it must not look like one.
         """
+        now = self._plane.clock()
+        if self._scribe is not None and self._passage is not None:
+            self._scribe.over(self._passage, now)
         self._passage = None
         if seen:
             self._closing = True
-            self._since = self._plane.clock()
+            self._since = now
             self._transport.close()
             self.limit(self._since + self._plane.settings.patience.linger_s)
         else:
@@ -167,7 +180,7 @@ class Http1(asyncio.Protocol):
         self._tunnel = True
         data, self._ahead = self._ahead, b""
         if data and self._passage is not None:
-            self._passage.say(data)
+            self._say(self._passage, data)
         self._resume(_EARLY)
 
     # What the plane says.
@@ -288,6 +301,7 @@ class Http1(asyncio.Protocol):
         own = error(target, fault.status, fault.reason)
         self._plane.telemetry.own[fault.status] += 1
         self.write(head(own, b"", stays=False) + own.body)
+        self._refused(fault.status)
         self._shut(self._plane.clock())
 
     # Ends.
@@ -313,8 +327,23 @@ class Http1(asyncio.Protocol):
 
     def _gone(self) -> None:
         passage, self._passage = self._passage, None
+        if self._partial and self._reader.said.strip():
+            self._refused(0)
         self._closing = True
         self._partial = False
         self._ahead = b""
         if passage is not None:
             passage.left()
+            if self._scribe is not None:
+                self._scribe.over(passage, self._plane.clock())
+
+    def _refused(self, status: int) -> None:
+        """Have it noted that a request ended with its head, or before that."""
+        if self._scribe is not None:
+            exchange = self._reader.exchange or asked_by(self._reader.said)
+            self._scribe.refused(exchange, status, self._plane.clock())
+
+    def _say(self, passage: Passage, data: bytes) -> None:
+        if self._scribe is not None:
+            self._scribe.heard += len(data)
+        passage.say(data)

@@ -28,15 +28,15 @@ class Passage:
     """One request; made when its head was read."""
 
     __slots__ = (
-        "_arrived", "_began", "_counts", "_dispatched", "_endpoint", "_exchange",
-        "_gate", "_hold", "_link", "_plane", "_route", "_search",
-        "_ticket", "connection", "limit", "path", "peer", "phase", "send",
+        "_counts", "_gate", "_link", "_plane", "_route", "_search", "_ticket",
+        "answered_at", "arrived", "connect_s", "connection", "dispatched", "endpoint",
+        "exchange", "hold", "key", "limit", "outcome", "path", "peer", "phase",
+        "retries", "send",
     )  # fmt: skip
 
-    _began: float
-    """When its answer did."""
+    answered_at: float
+    endpoint: Endpoint
     _counts: Counts
-    _endpoint: Endpoint
     _gate: Gate
     _route: Route
 
@@ -50,21 +50,24 @@ class Passage:
         """When all of it must be over."""
         self._plane = plane
         self.connection = connection
-        self._exchange = exchange
-        self._arrived = connection.heard
+        self.exchange = exchange
+        self.arrived = connection.heard
         self._ticket: Ticket | None = None
         """None also for a check, which is not metered."""
         self._link: Link | None = None
-        self._dispatched = inf
+        self.dispatched = inf
         """When it last went to a replica; inf: it never did."""
-        self._hold: Hold | None = None
+        self.hold: Hold | None = None
         self._search: Search | None = None
+        self.key: RevisionKey | None = None
+        self.outcome: Outcome | None = None
+        self.retries, self.connect_s = 0, 0.0
 
     # What the client's connection says.
 
     def start(self) -> None:
         """Find out who it is for, and go on to it."""
-        exchange, plane, opening = self._exchange, self._plane, self.connection.opening
+        exchange, plane, opening = self.exchange, self._plane, self.connection.opening
         if opening is not None:
             self._enter(plane.routes.of(opening.key), opening.key)
             return
@@ -82,7 +85,7 @@ class Passage:
 
     def more(self) -> None:
         """Pass on what has come of its body, and whether that was all."""
-        exchange, link = self._exchange, self._link
+        exchange, link = self.exchange, self._link
         if link is not None:
             data = exchange.upload()
             if data:
@@ -106,7 +109,7 @@ class Passage:
     def left(self) -> None:
         """Know that the client has gone: the replica need not go on."""
         self._break_off()
-        self._end(Outcome.LEFT, self._exchange.status, self._plane.clock())
+        self._end(Outcome.LEFT, self.exchange.status, self._plane.clock())
 
     def spoiled(self, fault: Fault) -> None:
         """Know that the rest of the request makes no sense, or does not come."""
@@ -123,23 +126,23 @@ class Passage:
 
     def throttle(self, *, full: bool) -> None:
         """Take no more of the answer than the client does."""
-        link = self._link
-        if link is not None:
-            (link.pause if full else link.resume)()
+        if self._link is not None:
+            (self._link.pause if full else self._link.resume)()
 
     # What the plane says.
 
     def released(self, endpoint: Endpoint) -> None:
         now = self._plane.clock()
-        if self._hold is not None:
-            self._hold.end(now)
+        if self.hold is not None:
+            self.hold.end(now)
         self._send(endpoint, now)
 
     def connected(self, link: Link) -> bool:
         if self.phase is not SENT or self._link is not None:
             return False
         if self._ticket is not None:
-            self._counts.connects.add(link.since - self._dispatched)
+            self._counts.connects.add(link.since - self.dispatched)
+        self.connect_s += link.since - self.dispatched
         self._begin(link)
         return True
 
@@ -150,32 +153,32 @@ class Passage:
         if ticket is None:
             self._reply(at_rest(self._route, self.path))
             return
-        self._plane.lost(self._gate.key, self._endpoint, self.connection.opening)
+        self._plane.lost(self._gate.key, self.endpoint, self.connection.opening)
         self._try_again(ticket, delivered=False)
 
     # What the replica's connection says.
 
     def answering(self) -> bytes:
-        exchange, plane, opening = self._exchange, self._plane, self.connection.opening
+        exchange, plane, opening = self.exchange, self._plane, self.connection.opening
         last = opening is not None and opening.last
         if last or plane.draining or not exchange.complete:
             exchange.stays = False
+        self.answered_at = now = plane.clock()
         if self._ticket is None:
             return b""
-        self._began = now = plane.clock()
-        self._counts.first_byte.add(now - self._arrived)
-        self._counts.replica_first_byte.add(now - self._dispatched)
-        if self._hold is None:
+        self._counts.first_byte.add(now - self.arrived)
+        self._counts.replica_first_byte.add(now - self.dispatched)
+        if self.hold is None:
             return b""
         if plane.watcher is not None:
             plane.watcher.answered(self._gate.key, now)
-        return waited(self._hold.took_s)
+        return waited(self.hold.took_s)
 
     def answered(self, now: float) -> None:
         if self._ticket is not None and self.phase is not TUNNEL:
-            self._counts.bodies.add(now - self._began)
-        self._end(Outcome.OK, self._exchange.status, now)
-        self.connection.over(now, stays=self._exchange.stays)
+            self._counts.bodies.add(now - self.answered_at)
+        self._end(Outcome.OK, self.exchange.status, now)
+        self.connection.over(now, stays=self.exchange.stays)
 
     def switched(self) -> None:
         self.phase = TUNNEL
@@ -184,7 +187,7 @@ class Passage:
 
     def broken(self, reason: str, fate: Fate) -> None:
         self._link = None
-        exchange, ticket = self._exchange, self._ticket
+        exchange, ticket = self.exchange, self._ticket
         now = self._plane.clock()
         if self.phase is TUNNEL:
             exchange.stays = False
@@ -195,12 +198,11 @@ class Passage:
             self._reply(at_rest(self._route, self.path))
         elif fate is Fate.HEARD:
             self._fail(502, f"the replica {reason}", Outcome.FAILED)
-        elif self._endpoint.open and is_blameless(fate, exchange):
+        elif self.endpoint.open and is_blameless(fate, exchange):
             exchange.rewind()
             self._counts.retries += 1
-            self._dispatched = now
-            plane, opening = self._plane, self.connection.opening
-            plane.dial(self, plane.pool(self._endpoint, opening))
+            self.retries += 1
+            self._send(self.endpoint, now, fresh=True)
         else:
             self._try_again(ticket, delivered=fate is not Fate.UNREAD)
 
@@ -209,16 +211,15 @@ class Passage:
     def _searched(self, found: Route | Own | None) -> None:
         if found is None:
             self._invite()
-            return
-        self._search = None
-        if isinstance(found, Own):
+        elif isinstance(found, Own):
             self._reply(found)
         else:
+            self._search = None
             self._enter(found, choose(found, self._plane.chance()))
 
     def _enter(self, route: Route, key: RevisionKey) -> None:
-        plane, exchange = self._plane, self._exchange
-        self._route = route
+        plane, exchange = self._plane, self.exchange
+        self._route, self.key = route, key
         gate = plane.board.gate(key)
         if gate is None:
             own = error(self.path, 503, f"nothing is known of revision {key} yet")
@@ -237,7 +238,7 @@ class Passage:
             pick = found
         self._counts = plane.telemetry.counts(key)
         self._ticket = ticket = Ticket(self)
-        now = self._arrived
+        now = self.arrived
         answer = plane.board.arrive(gate, ticket, exchange.received, pick, now)
         if isinstance(answer, Endpoint):
             self._send(answer, now)
@@ -251,9 +252,9 @@ class Passage:
             self._reply(at_rest(self._route, self.path))
             return
         self._gate = gate
-        self.limit = self._arrived + LIMIT_S
+        self.limit = self.arrived + LIMIT_S
         self.connection.limit(self.limit)
-        self._send(endpoint, self._arrived)
+        self._send(endpoint, self.arrived)
 
     def _go_on(self, answer: Endpoint | Held | Reject, now: float) -> None:
         if isinstance(answer, Endpoint):
@@ -262,16 +263,16 @@ class Passage:
             self.expired(answer)
         else:
             self.phase = HELD
-            if self._hold is None:
-                self._hold = Hold(self._counts.holds)
-            self._hold.begin(now)
+            if self.hold is None:
+                self.hold = Hold(self._counts.holds)
+            self.hold.begin(now)
             self._invite()
             self._plane.settle()
 
     def _grow(self) -> None:
         ticket = self._ticket
         assert ticket is not None
-        more = self._exchange.received - ticket.size
+        more = self.exchange.received - ticket.size
         answer = self._plane.board.grew(ticket, more, self.connection.heard)
         if isinstance(answer, Reject):
             self.expired(answer)
@@ -280,24 +281,24 @@ class Passage:
 
     # To a replica.
 
-    def _send(self, endpoint: Endpoint, now: float) -> None:
+    def _send(self, endpoint: Endpoint, now: float, *, fresh: bool = False) -> None:
         plane = self._plane
         self.phase = SENT
-        self._endpoint = endpoint
-        self._dispatched = now
+        self.endpoint = endpoint
+        self.dispatched = now
         timeout_s = self._gate.spec.timeout_s
         if timeout_s and self.limit == inf:
             self.limit = now + timeout_s
             self.connection.limit(self.limit)
         pool = plane.pool(endpoint, self.connection.opening)
-        link = pool.take(self._exchange, now)
+        link = None if fresh else pool.take(self.exchange, now)
         if link is None:
             plane.dial(self, pool)
         else:
             self._begin(link)
 
     def _begin(self, link: Link) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         self._link = link
         if not exchange.complete:
             self.connection.resume()
@@ -308,13 +309,13 @@ class Passage:
 
     def _keep(self) -> None:
         """Keep what was sent only as long as it may have to be sent again."""
-        exchange = self._exchange
+        exchange = self.exchange
         bound = self._plane.settings.ahead if exchange.repeatable else READ_AT_ONCE
         if exchange.received > bound:
             exchange.forget()
 
     def _try_again(self, ticket: Ticket, *, delivered: bool) -> None:
-        exchange, board = self._exchange, self._plane.board
+        exchange, board = self.exchange, self._plane.board
         now = self._plane.clock()
         board.grew(ticket, exchange.received - ticket.size, now)
         delivered = delivered or not exchange.kept
@@ -322,13 +323,14 @@ class Passage:
         exchange.rewind()
         if not isinstance(answer, Reject):
             self._counts.retries += 1
+            self.retries += 1
         self._go_on(answer, now)
         self._plane.settle()
 
     def _invite(self) -> None:
         """Let a client that waits for it send its body."""
-        if self._exchange.expects and not self._exchange.complete:
-            self._exchange.expects = False
+        if self.exchange.expects and not self.exchange.complete:
+            self.exchange.expects = False
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # Ends.
@@ -336,9 +338,9 @@ class Passage:
     def expired(self, reject: Reject) -> None:
         """Answer with the Switchboard's no, which has ended the ticket."""
         now = self._plane.clock()
-        if self._hold is not None:
-            self._hold.end(now)
-        self._ticket = None
+        if self.hold is not None:
+            self.hold.end(now)
+        self._ticket, self.outcome = None, Outcome.FAILED
         self._account(Outcome.FAILED, reject.status, now)
         lines = retry_after(reject.retry_after_s) if reject.retry_after_s else b""
         self._reply(error(self.path, reject.status, reject.reason), lines)
@@ -349,16 +351,15 @@ class Passage:
         """End it with an error, or in the middle of its answer."""
         self._break_off()
         now = self._plane.clock()
-        if self._exchange.answered:
+        if self.exchange.answered:
             self._cut(outcome, now)
         else:
             self._end(outcome, status, now)
             self._reply(error(self.path, status, reason), lines)
 
     def _cut(self, outcome: Outcome, now: float) -> None:
-        exchange = self._exchange
-        self._end(outcome, exchange.status, now)
-        self.connection.cut(seen=exchange.ends_seen)
+        self._end(outcome, self.exchange.status, now)
+        self.connection.cut(seen=self.exchange.ends_seen)
 
     def _break_off(self) -> None:
         link, self._link = self._link, None
@@ -367,9 +368,9 @@ class Passage:
 
     def _end(self, outcome: Outcome, status: int, now: float) -> None:
         """Let the Switchboard and whoever counts know that it is over."""
-        self.phase = OVER
-        if self._hold is not None:
-            self._hold.end(now)
+        self.phase, self.outcome = OVER, outcome
+        if self.hold is not None:
+            self.hold.end(now)
         ticket, self._ticket = self._ticket, None
         if ticket is None:
             return
@@ -384,17 +385,16 @@ class Passage:
 
     def _account(self, outcome: Outcome, status: int, now: float) -> None:
         self._counts.codes[status // 100] += 1
-        watcher = self._plane.watcher
-        if watcher is None:
-            return
-        key, route, link = self._gate.key, self._route, self._link
-        moments = self._arrived, self._dispatched, now
-        tail = b"" if link is None else link.tail
-        watcher.finished(Finished(key, route, *moments, status, outcome, tail))
+        watcher, link = self._plane.watcher, self._link
+        if watcher is not None:
+            tail, key = b"" if link is None else link.tail, self._gate.key
+            moments = self.arrived, self.dispatched, now
+            ended = Finished(key, self._route, *moments, status, outcome, tail)
+            watcher.finished(ended)
 
     def _reply(self, own: Own, lines: bytes = b"") -> None:
         """Answer in a replica's stead."""
         self.phase = OVER
-        if self._hold is not None:
-            lines += waited(self._hold.took_s)
-        self._plane.answer(self.connection, self._exchange, own, lines)
+        if self.hold is not None:
+            lines += waited(self.hold.took_s)
+        self._plane.answer(self.connection, self.exchange, own, lines)

@@ -12,6 +12,7 @@ from typing import TypeVar, assert_never
 
 from prometheus_client import CollectorRegistry
 
+from activator.access_log import AccessLog
 from activator.answers import Own, head
 from activator.checks import Checks
 from activator.core.exchange import Exchange
@@ -47,11 +48,13 @@ class Plane:
         registry: CollectorRegistry,
         watcher: Watcher | None,
         clock: Clock,
+        log: AccessLog | None = None,
     ) -> None:
         now = clock()
         self.settings = settings
         self.clock = clock
         self.watcher = watcher
+        self.log = log
         self.board = Switchboard(name=settings.name, limits=settings.limits, now=now)
         self.routes = Routes()
         self.chance = Random(settings.seed).random
@@ -60,7 +63,12 @@ class Plane:
         self.clients: set[Client] = set()
         self.surplus: set[Surplus] = set()
         self.upstreams: set[Upstream] = set()
-        self.telemetry = Telemetry(registry, self.board.gate, lambda: len(self.clients))
+        self.telemetry = Telemetry(
+            registry,
+            self.board.gate,
+            lambda: len(self.clients),
+            lambda: 0 if log is None else log.dropped,
+        )
         self.draining = False
         self.listening: Callable[[], int] = _none
         """Entrances that are listened on, which take files that clients cannot have."""
@@ -138,6 +146,7 @@ class Plane:
     ) -> None:
         """Answer in a replica's stead."""
         opening = connection.opening
+        exchange.status = own.status
         self.telemetry.own[own.status] += 1
         closes = exchange.old or self.draining or not exchange.complete
         closes = closes or (opening is not None and opening.last)
@@ -197,6 +206,8 @@ class Plane:
     def sweep(self, now: float) -> None:
         """Look after limits of time, and who hung up."""
         self.wheel.sweep(now)
+        if self.log is not None:
+            self.log.tick()
         if self._silent:
             for fd, _ in self._hangups.poll(0):
                 client = self._silent.get(fd)

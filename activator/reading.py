@@ -75,6 +75,11 @@ class RequestReader:
         """The request's first bytes, until its head was read."""
 
     @property
+    def said(self) -> bytes:
+        """Return what a head began with that was not read, or not to its end."""
+        return self._said
+
+    @property
     def begun(self) -> bool:
         """Say whether some of a head was read, but not all."""
         return self._since > 0 and self.exchange is None

@@ -11,6 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from activator.access_log import AccessLog
 from activator.core.routes import Routes
 from activator.core.ticket import Endpoint
 from activator.entrances import Entrances, Opened
@@ -38,7 +39,7 @@ class Activator:
 
     *uplink* hears what it says; `down` takes what the autoscaler says. All of it is
     called in the event loop that `run` runs in. *host* is where entrances are opened,
-    and *opened* is told of each view whose entrances are.
+    and *opened* is told of each view whose entrances are. *log* stays open after it.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class Activator:
         *,
         opened: Opened | None = None,
         host: str = "*",
+        log: AccessLog | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._watcher = watcher
-        self._plane = Plane(settings, uplink, registry, watcher, clock)
+        self._plane = Plane(settings, uplink, registry, watcher, clock, log)
         self._entrances = Entrances(self._plane, host, opened, limit() // 2)
         self._prober: Prober | None = None
 

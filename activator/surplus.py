@@ -6,10 +6,12 @@ import asyncio
 from math import inf
 from typing import Final, Protocol
 
+from activator.access_log import AccessLog
 from activator.answers import error, head, retry_after
+from activator.core.entry import asked_by
 from activator.settings import ActivatorSettings
 from activator.telemetry import Telemetry
-from activator.transport import reset
+from activator.transport import peer_of, reset
 from activator.wheel import Wheel
 from autoscaler.clock import Clock
 
@@ -20,6 +22,7 @@ class Full(Protocol):
     """What is full, as far as who comes too late needs it."""
 
     clock: Clock
+    log: AccessLog | None
     settings: ActivatorSettings
     telemetry: Telemetry
     wheel: Wheel
@@ -45,10 +48,14 @@ class Surplus(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         # An answer that came before the request would be taken for one to nothing.
+        plane = self._plane
         if not self._told:
             self._told = True
+            if plane.log is not None:
+                peer = peer_of(self._transport)
+                plane.log.refused(peer, asked_by(data), 503, plane.clock())
             own = error(b"", 503, _REASON)
-            self._plane.telemetry.own[own.status] += 1
+            plane.telemetry.own[own.status] += 1
             lines = retry_after(1.0)
             self._transport.write(head(own, lines, stays=False) + own.body)
             # What the client still says is read: a reset might take the answer back.

@@ -152,9 +152,11 @@ class Telemetry(Collector):
         registry: CollectorRegistry,
         gate: Callable[[RevisionKey], Gate | None],
         connections: Callable[[], int],
+        unlogged: Callable[[], int] = int,
     ) -> None:
         self._gate = gate
         self._connections = connections
+        self._unlogged = unlogged
         self._counts: dict[RevisionKey, Counts] = {}
         self.own: Counter[int] = Counter()
         """Answers that the activator gave itself, by status."""
@@ -239,4 +241,9 @@ class Telemetry(Collector):
             "fromzero_activator_refused_connections",
             "Connections of clients that were refused: as many as may be were open.",
             value=self.refused,
+        )
+        yield CounterMetricFamily(
+            "fromzero_activator_access_log_dropped",
+            "Lines of the access log that were not written: nobody took them.",
+            value=self._unlogged(),
         )

@@ -67,9 +67,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_ended", "_lines", "_sent", "agent", "answer_length", "answered", "complete",
-        "encoded", "expects", "forwarded_for", "forwarded_host", "forwarded_proto",
-        "host", "isvc", "kept", "length", "method", "namespace", "old", "pieces",
+        "_ended", "_sent", "agent", "answer_length", "answered", "complete", "encoded",
+        "expects", "forwarded_for", "forwarded_host", "forwarded_proto", "host",
+        "isvc", "kept", "length", "lines", "method", "namespace", "old", "pieces",
         "received", "repeatable", "status", "stays", "target", "trailers", "upgrade",
         "upstream_stays",
     )  # fmt: skip
@@ -110,7 +110,7 @@ class Exchange:
         self.upstream_stays = False
         self.encoded = False
         """The client gets the answer's body in chunks: by `piece` and `end`."""
-        self._lines: list[bytes] = []
+        self.lines: list[bytes] = []
         self._sent = 0
         self._ended = False
 
@@ -122,7 +122,7 @@ class Exchange:
         *version* is called only where it can matter: the parser formats it anew each
         time, and a kept connection without a Connection field is HTTP/1.1.
         """
-        written = self._lines
+        written = self.lines
         host: bytes | None = None
         connection = upgrade = b""
         coding: bytes | None = None
@@ -198,7 +198,7 @@ class Exchange:
         elif what == FORWARDED_HOST:
             self.forwarded_host = self.forwarded_host or value
         elif what >= ISVC:
-            self._lines.append(b"%b: %b" % (name, value))
+            self.lines.append(b"%b: %b" % (name, value))
             if what == REPEATABLE:
                 self.repeatable = True
             elif what == NAMESPACE:
@@ -219,7 +219,7 @@ class Exchange:
 
     def _named(self, connection: bytes, upgrade: bytes) -> None:
         named = tokens(connection)
-        self._lines = without(self._lines, named)
+        self.lines = without(self.lines, named)
         self.upgrade = (
             b"upgrade" in named
             and tokens(upgrade) == (b"websocket",)
@@ -236,7 +236,7 @@ class Exchange:
 
     def field(self, name: bytes) -> bytes:
         """Return the first value of a field that is passed on; *name* in lower case."""
-        for line in self._lines:
+        for line in self.lines:
             its, _, value = line.partition(b":")
             if its.lower() == name:
                 return value.strip()
@@ -257,7 +257,7 @@ class Exchange:
         """Write the head for upstream; *peer* is the client's address."""
         host = self.host or _NOWHERE
         written = [b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, path, host)]
-        written += self._lines
+        written += self.lines
         length = self.length
         if length >= 0:
             written.append(b"Content-Length: %d" % length)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from activator.access_log import AccessLog
 from activator.server import Activator, ActivatorSettings, Finished
 from autoscaler.core.domain import Entrance, GateSpec, Probe, RevisionKey, Route
 from autoscaler.core.messages import Address, Refusal, Uplink, View
@@ -221,6 +222,7 @@ async def rig(
     routes: tuple[Route, ...] = (ROUTE,),
     *,
     lingers: bool = False,
+    log: AccessLog | None = None,
 ) -> AsyncIterator[Rig]:
     """Run an activator on a free port of loopback."""
     said: list[Uplink] = []
@@ -233,6 +235,7 @@ async def rig(
         watch,
         opened=lambda *what: opened.append(what),
         host="127.0.0.1",
+        log=log,
     )
     activator.reroute(routes)
     listener = socket.create_server(("127.0.0.1", 0))
