@@ -74,8 +74,8 @@ golden: $(SETUP)  ## Rewrite the golden reports, then show what changed
 fuzz: $(SETUP)  ## Look for requests that two could read differently, for a minute
 	$(BIN)/python -m tests.fuzz.http1 --seconds 60
 
-bench: $(INTEROP)  ## Run the benchmarks (nginx and wrk for the proxy's)
-	for each in decide simulate switchboard idle wake overhead link; do $(BIN)/python -m benchmarks.$$each || exit 1; done
+bench: $(INTEROP)  ## Run the benchmarks (nginx and a C compiler for the proxy's)
+	for each in decide simulate switchboard idle wake proxy link; do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 check: test coverage  ## What must pass before a commit
 

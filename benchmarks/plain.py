@@ -1,6 +1,6 @@
 """The activator alone, in front of replicas that stay: no autoscaler, nothing wakes.
 
-    python -m benchmarks.proxy --port N --replica PORT … [--hosts N] [--concurrency N]
+    python -m benchmarks.plain --port N --replica PORT … [--hosts N] [--concurrency N]
 
 N services, at hosts `svc-K-bench.localhost` with K from 0, share one revision.
 """
@@ -15,6 +15,7 @@ import socket
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from activator.files import raise_limit
 from activator.server import Activator, ActivatorSettings
 from autoscaler.core.domain import GateSpec, Probe, RevisionKey, Route
 from autoscaler.core.messages import Address, Uplink, View
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=1)
     parser.add_argument("--concurrency", type=int, default=0)
     asked = parser.parse_args()
+    raise_limit()
     uvloop.run(serve(asked.port, asked.replica, asked.hosts, asked.concurrency))
 
 

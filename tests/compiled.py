@@ -40,8 +40,7 @@ def build() -> None:
         )
     if not list(PLACE.glob("activator/http1.*.so")):
         raise SystemExit("nothing was compiled: needs a C compiler and Python.h")
-    for name in ("tests", "benchmarks"):
-        shutil.copytree(ROOT / name, PLACE / name)
+    shutil.copytree(ROOT / "tests", PLACE / "tests")
     shutil.copy(ROOT / "pyproject.toml", PLACE)
 
 
