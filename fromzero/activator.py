@@ -16,11 +16,12 @@ from contextlib import suppress
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from activator.access_log import AccessLog
 from activator.files import raise_limit
 from activator.link import Link
 from activator.server import Activator
 from autoscaler.errors import BadInput, Problem
-from fromzero import config, doors, logs, secret
+from fromzero import access, config, doors, logs, secret
 from fromzero.config import Settings
 from fromzero.doors import Doors
 from fromzero.flags import Flags
@@ -37,6 +38,7 @@ def run(flags: Flags) -> None:
     files = raise_limit()
     with (
         doors.opened(settings) as opened,
+        access.opened(settings) as log,
         # The second signal is one not to wait for anything.
         suppress(asyncio.CancelledError),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -45,7 +47,7 @@ def run(flags: Flags) -> None:
             "serving address=%s admin=%s name=%s files=%d",
             opened.activator, opened.administration, settings.name, files,
         )  # fmt: skip
-        runner.run(_serve(settings, opened))
+        runner.run(_serve(settings, opened, log))
 
 
 def settings_of(flags: Flags, environ: Mapping[str, str]) -> Settings:
@@ -65,7 +67,7 @@ def _missing(settings: Settings) -> Iterator[Problem]:
     yield from secret.problems(settings.secret, "autoscalers")
 
 
-async def _serve(settings: Settings, opened: Doors) -> None:
+async def _serve(settings: Settings, opened: Doors, log: AccessLog | None) -> None:
     assert settings.secret is not None
     known = secret.reading(settings.secret)
 
@@ -73,4 +75,5 @@ async def _serve(settings: Settings, opened: Doors) -> None:
         return Link(settings.name, (settings.autoscaler,), known, activator, registry)
 
     stop = ending_by_signals()
-    await Front(settings, link).run(opened, stop)
+    access.reopening(log)
+    await Front(settings, link, log).run(opened, stop)

@@ -84,6 +84,14 @@ Own = Annotated[
 Form = Annotated[
     LogFormat, typer.Option("--log-format", help="How log lines are written.")
 ]
+AccessLog = Annotated[
+    str | None,
+    typer.Option(
+        "--access-log",
+        metavar="off|json|combined",
+        help="Write a line for each request [off].",
+    ),
+]
 Name = Annotated[
     str,
     typer.Argument(
@@ -102,6 +110,7 @@ def up(  # one argument for each option: that is how typer has it
     config: Config = None,
     pvc_root: PvcRoot = None,
     state_dir: StateDir = None,
+    access_log: AccessLog = None,
     record_trace: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +131,7 @@ def up(  # one argument for each option: that is how typer has it
         gpus=gpus,
         pvc_root=pvc_root,
         state_dir=state_dir,
+        access_log=access_log,
     )
     said = Flags(
         paths=tuple(paths),
@@ -143,6 +153,7 @@ def activator(
     name: Own = None,
     port: Port = None,
     admin_port: AdminPort = None,
+    access_log: AccessLog = None,
     config: Config = None,
     log_format: Form = LogFormat.TEXT,
 ) -> None:
@@ -153,6 +164,7 @@ def activator(
         name=name,
         port=port,
         admin_port=admin_port,
+        access_log=access_log,
     )
     said = Flags(
         command="activator",

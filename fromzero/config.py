@@ -57,6 +57,10 @@ class Settings:
     max_connections: int = 20_000
     termination_grace_s: float = 30.0
     drain_s: float = 30.0
+    access_log: str = "off"
+    """Or json, or combined."""
+    access_log_file: Path | str = "stdout"
+    """A path, or stdout or stderr."""
     seed: int | None = None
     """Makes canary and balancing draw the same each time; None: different."""
     autoscaler: str = ""

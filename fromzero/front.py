@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from activator.access_log import AccessLog
 from activator.server import Activator
 from activator.settings import ActivatorSettings
 from autoscaler.core.domain import RevisionKey
@@ -49,6 +50,7 @@ class Front:
         self,
         settings: Settings,
         link: Callable[[Activator, CollectorRegistry], Linked],
+        log: AccessLog | None = None,
     ) -> None:
         self._registry = new_registry()
         self._activator = Activator(
@@ -66,6 +68,7 @@ class Front:
             self._registry,
             opened=lambda key, version, why: self._link.opened(key, version, why),
             host=settings.host,
+            log=log,
         )
         self._link = link(self._activator, self._registry)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from activator.access_log import AccessLog
 from activator.server import Activator
 from activator.settings import ActivatorSettings
 from activator.watcher import Finished
@@ -49,6 +50,7 @@ class Files:
 
     trace: Trace | None = None
     decisions: IO[str] | None = None
+    access: AccessLog | None = None
 
 
 @contextmanager
@@ -117,6 +119,7 @@ class Machine:
             self.loop.hear,
             self._registry,
             self,
+            log=files.access,
         )
         self._rollover = Rollover(
             self.loop, self._activator.reroute, settings.patience_s

@@ -79,6 +79,10 @@ def _path(text: str) -> Path | None:
     return Path(os.path.expanduser(text)) if text.strip() else None
 
 
+def _destination(text: str) -> Path | str | None:
+    return text.strip() if text.strip() in ("stdout", "stderr") else _path(text)
+
+
 def gpus(text: str) -> tuple[str, ...] | None:
     """Return the GPUs that *text* means: how many, or which.
 
@@ -197,6 +201,20 @@ SETTINGS: Mapping[str, Setting] = {
             rule=_TIME,
         ),
         Setting(name="drain", field="drain_s", read=_seconds, rule=_TIME),
+        Setting(
+            name="access-log",
+            field="access_log",
+            read=_matching(re.compile("off|json|combined")),
+            rule="must be off, json or combined",
+            flag="--access-log",
+            commands=("up", "activator"),
+        ),
+        Setting(
+            name="access-log-file",
+            field="access_log_file",
+            read=_destination,
+            rule="must be stdout, stderr or a file",
+        ),
         Setting(
             name="seed",
             field="seed",

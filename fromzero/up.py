@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 import uvloop
 
-from fromzero import config, doors, logs
+from fromzero import access, config, doors, logs
 from fromzero.doors import Doors
 from fromzero.flags import Flags
 from fromzero.logs import LogFormat
@@ -21,15 +22,22 @@ from fromzero.source import Source
 
 def run(flags: Flags) -> None:
     """Serve; raise BadInput with all problems before anything is started."""
-    table = sys.stdout.isatty() and flags.log_format is LogFormat.TEXT
-    logs.begin(flags.log_format, quiet=table)
     settings = config.resolve(flags.settings, os.environ, flags.config)
-    with doors.opened(settings) as opened, recording(flags.records) as files:
+    table = sys.stdout.isatty() and flags.log_format is LogFormat.TEXT
+    table = table and not access.on_screen(settings)
+    logs.begin(flags.log_format, quiet=table)
+    with (
+        doors.opened(settings) as opened,
+        recording(flags.records) as files,
+        access.opened(settings) as log,
+    ):
         defaults = settings.defaults(opened.activator, os.environ.get("PATH", ""))
         source = Source(flags.paths, defaults, settings.state_dir)
 
         async def serve() -> None:
-            machine = Machine(source, settings, os.environ, files)
+            access.reopening(log)
+            written = replace(files, access=log)
+            machine = Machine(source, settings, os.environ, written)
             await _until_told(machine, opened, table=table)
 
         # The second signal is one not to wait for anything: all has been killed.
