@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 from pathlib import Path
@@ -49,7 +48,6 @@ def test_a_stream_of_the_process_gets_lines_and_stays_open(capfd, stream):
         assert log is not None
         log.refused(b"::1", ASKED, 404, 0.0)
 
-    os.write(1, b"")
     assert json.loads(getattr(capfd.readouterr(), stream[3:]))["status"] == 404
     assert on_screen(settings)
 
@@ -112,15 +110,20 @@ def test_the_line_that_the_page_shows_is_one():
 @pytest.mark.slow
 def test_up_writes_a_line_for_each_request(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("FROMZERO_ACCESS_LOG_FILE", str(tmp_path / "access.log"))
+    file = tmp_path / "access.log"
     (tmp_path / "echo.json").write_text(document())
 
-    with up(str(tmp_path / "echo.json"), "--access-log", "json") as running:
+    with up(
+        str(tmp_path / "echo.json"),
+        "--access-log",
+        "json",
+        FROMZERO_ACCESS_LOG_FILE=str(file),
+    ) as running:
         running.ask("echo", "/hello?key=hush")
-        wait_until(lambda: (tmp_path / "access.log").read_text())
+        wait_until(lambda: bool(file.read_text()))
         assert running.stop() == 0
 
-    (line,) = map(json.loads, (tmp_path / "access.log").read_text().splitlines())
+    (line,) = map(json.loads, file.read_text().splitlines())
     assert line["status"] == 200
     assert line["hold_s"] > 0
     assert line["target"].endswith("/hello?key=***")
