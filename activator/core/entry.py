@@ -150,7 +150,9 @@ def _noted(lines: list[bytes]) -> tuple[bytes, bytes, bytes]:
     """Return the first Referer, X-Request-Id and id of a trace among *lines*."""
     referer = request_id = trace = b""
     if lines:
-        for name, value in reversed(_NOTED.findall(b"\n%b" % b"\n".join(lines))):
+        found: list[tuple[bytes, bytes]]
+        found = _NOTED.findall(b"\n%b" % b"\n".join(lines))
+        for name, value in found[::-1]:
             if len(name) == 7:
                 referer = value
             elif len(name) == 12:
