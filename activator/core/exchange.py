@@ -7,7 +7,6 @@ head that goes out is written anew, so what was not understood cannot pass throu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -31,6 +30,7 @@ from activator.core.fields import (
     Field,
     lines,
     tokens,
+    trimmed,
     without,
 )
 from activator.core.framing import (
@@ -52,7 +52,6 @@ _FORWARDED: Final = (
     b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n"
     b"Via: 1.1 fromzero\r\n\r\n"
 )
-_SPACE_AT_END: Final = re.compile(rb"[ \t]+\r\n")
 _NOWHERE: Final = b"localhost"
 """For HTTP/1.0 without a Host: an empty one is allowed, and refused by nginx."""
 _END: Final = b"0\r\n\r\n"
@@ -269,9 +268,7 @@ class Exchange:
             peer = b"%b, %b" % (self.forwarded_for, peer)
         proto = self.forwarded_proto or b"http"
         written.append(_FORWARDED % (peer, proto, self.forwarded_host or self.host))
-        head = b"\r\n".join(written)
-        # llhttp leaves tabs at the end of a value; some take them for a part of it.
-        return _SPACE_AT_END.sub(b"\r\n", head) if b"\t\r\n" in head else head
+        return trimmed(b"\r\n".join(written))
 
     def upload(self) -> bytes:
         """Return the body that upstream is owed by now."""
@@ -299,8 +296,7 @@ class Exchange:
     def interim(self, status: int, fields: Sequence[Field]) -> bytes | Fault:
         """Write an answer that is not the last: passed on, or dropped as nothing.
 
-        100 Continue is the activator's own to say, and HTTP/1.0 knows none. None has a
-        body (RFC 9112 §6.3), though the parser would read one.
+        100 Continue is the activator's to say, HTTP/1.0 knows none; none has a body.
         """
         if status < 100:
             return Fault(502, f"status {status}")

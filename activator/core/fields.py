@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
@@ -28,6 +29,7 @@ AGENT: Final = 14
 # invents a new one each time.
 _REMEMBERED: Final = 4096
 _LONGEST: Final = 64
+_SPACE_AT_END: Final = re.compile(rb"[ \t]+\r\n")
 
 
 class Kinds(dict[bytes, int]):
@@ -111,6 +113,17 @@ def tokens(value: bytes) -> tuple[bytes, ...]:
     (b'keep-alive', b'x-trace')
     """
     return tuple(part for raw in value.split(b",") if (part := raw.strip().lower()))
+
+
+def trimmed(head: bytes) -> bytes:
+    """Return *head* with no tabs at the ends of its lines.
+
+    llhttp leaves tabs at the end of a value; some take them for a part of it.
+
+    >>> trimmed(b"A: 1\\t\\r\\nB: 2\\r\\n")
+    b'A: 1\\r\\nB: 2\\r\\n'
+    """
+    return _SPACE_AT_END.sub(b"\r\n", head) if b"\t\r\n" in head else head
 
 
 def lines(fields: Iterable[Field], kinds: Kinds) -> bytes:
