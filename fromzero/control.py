@@ -304,6 +304,7 @@ class Control:
                 _log.error("what was released is not kept reason=%s", error)
 
     def _find(self) -> None:
+        self._overseer.look_round()
         for key in tuple(self._backend.keys):
             self._watch(key)
             managed, refusal = self._backend.managed(key), self._crew.refusal(key)

@@ -1,11 +1,13 @@
 """The ports of activators: one of its own for each port of each revision's Service.
 
 A client may come by what it heard of long ago, so a port that would soon mean another
-revision would answer with another's model. Our slices are the record.
+revision would answer with another's model. Our slices are the record: who follows, or
+has just begun, has what they say, and only who leads gives what they do not say yet.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf
@@ -19,6 +21,10 @@ from autoscaler.core.domain import Entrance, RevisionKey
 
 FIRST = 20000
 LAST = 29999
+OWN = (9090, 30080)
+"""Ports at which activators serve something else, by our manifests."""
+SHARE = 5_000
+"""Ports of one namespace, at most, so that no one can have them all."""
 RESTS_S = 300.0
 """A freed port is nobody's for so long."""
 
@@ -40,30 +46,57 @@ class Allotment:
         *,
         first: int = FIRST,
         last: int = LAST,
-        reserved: Collection[int] = (),
+        reserved: Collection[int] = OWN,
+        share: int = SHARE,
         rests_s: float = RESTS_S,
     ) -> None:
         self._first = first
         self._size = last - first + 1
         self._reserved = frozenset(reserved)
         """Ports at which activators serve something else."""
+        self._share = share
         self._rests_s = rests_s
         self._numbers: dict[RevisionKey, dict[str, int]] = {}
         self._owners: dict[int, tuple[RevisionKey, str]] = {}
         self._rests: dict[int, tuple[float, tuple[RevisionKey, str]]] = {}
         """Freed ports: until when, and whose they were."""
+        self._recorded: set[int] = set()
+        """Ports that a slice of ours has shown; others were given by us alone."""
+        self._asked: set[RevisionKey] = set()
+        """Who is managed, so that its ports stay without a slice."""
+        self._shares: Counter[str] = Counter()
+        """Ports that each namespace has."""
 
-    def learn(self, key: RevisionKey, slices: Iterable[Slice], now: float) -> None:
-        """Take what our *slices* of the revision's Service say for given.
+    def learn(
+        self,
+        key: RevisionKey,
+        slices: Iterable[Slice],
+        now: float,
+        *,
+        leads: bool = False,
+    ) -> None:
+        """Take what our *slices*, all there are of a Service, say for given.
 
-        All revisions' before the first is given one, and again as they change while
-        another autoscaler gives. Of two that have one port, the first keeps it.
+        Who follows has what the other gave, whatever it would have given itself; who
+        *leads* knows better, but for what it has never heard of. Of two that have one
+        port on record, the first keeps it.
         """
-        for slice_ in slices:
-            for name, number in slice_.ports if is_ours(slice_) else ():
-                if number not in self._owners and number not in self._reserved:
-                    self._drop(key, name, now)
-                    self._take(key, name, number)
+        ours = [port for each in slices if is_ours(each) for port in each.ports]
+        if key not in self._asked:
+            self._keep(key, [name for name, _ in ours], now)
+        if leads and key in self._numbers:
+            return
+        for name, number in ours:
+            owner = self._owners.get(number)
+            if owner == (key, name):
+                self._recorded.add(number)
+                continue
+            counts = owner is None or not (leads or number in self._recorded)
+            if counts and number not in self._reserved and not self._full(key, name):
+                self._drop(*(owner or (key, name)), now)
+                self._drop(key, name, now)
+                self._take(key, name, number)
+                self._recorded.add(number)
 
     def allot(
         self,
@@ -77,11 +110,14 @@ class Allotment:
         Clients of a headless Service go to the target port of an address, which
         *containers* may name.
         """
+        self._asked.add(key)
         wanted = {door.name: door for door in doors if door.protocol == "TCP"}
-        for name in [name for name in self._numbers.get(key, ()) if name not in wanted]:
-            self._drop(key, name, now)
+        self._keep(key, wanted, now)
         entrances = []
         for door in wanted.values():
+            if self._full(key, door.name):
+                reason = f"namespace {key.namespace} has {self._share} activator ports"
+                return Refused(reason=f"{reason}, must be at most so many")
             if door.headless:
                 number = self._at(key, door, resolve(containers, door.target), now)
             else:
@@ -93,8 +129,8 @@ class Allotment:
 
     def free(self, key: RevisionKey, now: float) -> None:
         """Have the ports of *key* back: it is no more."""
-        for name in tuple(self._numbers.get(key, ())):
-            self._drop(key, name, now)
+        self._asked.discard(key)
+        self._keep(key, (), now)
 
     def _at(
         self, key: RevisionKey, door: Door, number: int, now: float
@@ -102,10 +138,15 @@ class Allotment:
         who = f"port {door.name or door.port} of a headless Service"
         if not number:
             return Refused(reason=f"{who} aims at {door.target}: no container has it")
-        if self._numbers.get(key, {}).get(door.name) == number:
-            return number
         if number in self._reserved:
             return Refused(reason=f"{who} needs {number}, which is an activator's own")
+        if 0 <= number - self._first < self._size:
+            reason = (
+                f"{who} needs {number}, must not be in {self._range}, which are given"
+            )
+            return Refused(reason=f"{reason} to Services that are not headless")
+        if self._numbers.get(key, {}).get(door.name) == number:
+            return number
         if (owner := self._owners.get(number)) is not None:
             whose = f"that of port {owner[1] or number} of {owner[0]}"
             return Refused(reason=f"{who} needs {number}, which is {whose}")
@@ -134,9 +175,12 @@ class Allotment:
                 self._take(key, door.name, number)
                 return number
             again_at = min(again_at, until)
-        last = self._first + self._size - 1
-        reason = f"all activator ports from {self._first} to {last} are taken"
+        reason = f"all activator ports from {self._range} are taken"
         return Refused(reason=reason, again_at=again_at)
+
+    @property
+    def _range(self) -> str:
+        return f"{self._first} to {self._first + self._size - 1}"
 
     def _resting(
         self, number: int, owner: tuple[RevisionKey, str], now: float
@@ -145,10 +189,21 @@ class Allotment:
         until, whose = self._rests.get(number, (-inf, owner))
         return -inf if whose == owner else until
 
+    def _full(self, key: RevisionKey, name: str) -> bool:
+        """Say whether a namespace has its share, and *name* would be one more."""
+        full = self._shares[key.namespace] >= self._share
+        return full and name not in self._numbers.get(key, ())
+
+    def _keep(self, key: RevisionKey, names: Collection[str], now: float) -> None:
+        """Drop the ports of *key* but those of *names*."""
+        for name in [name for name in self._numbers.get(key, ()) if name not in names]:
+            self._drop(key, name, now)
+
     def _take(self, key: RevisionKey, name: str, number: int) -> None:
         self._rests.pop(number, None)
         self._owners[number] = (key, name)
         self._numbers.setdefault(key, {})[name] = number
+        self._shares[key.namespace] += 1
 
     def _drop(self, key: RevisionKey, name: str, now: float) -> None:
         numbers = self._numbers.get(key)
@@ -158,4 +213,8 @@ class Allotment:
         if not numbers:
             del self._numbers[key]
         del self._owners[number]
+        self._recorded.discard(number)
+        self._shares[key.namespace] -= 1
+        if not self._shares[key.namespace]:
+            del self._shares[key.namespace]
         self._rests[number] = (now + self._rests_s, (key, name))

@@ -9,6 +9,7 @@ from math import inf
 
 from autoscaler.backends.base import Launch
 from autoscaler.backends.kubernetes.allotment import Refused
+from autoscaler.backends.kubernetes.facts import Slice
 from autoscaler.backends.kubernetes.hands import Fleet, Hands
 from autoscaler.backends.kubernetes.managed import Managed
 from autoscaler.backends.kubernetes.pods import name_of
@@ -178,6 +179,11 @@ class KubernetesBackend:
         if tended is not None:
             self._let_go(tended)
 
+    def recorded(self, front: RevisionKey, slices: Iterable[Slice]) -> None:
+        """Know the ports of a Service by all its *slices*, managed or not."""
+        now, leads = self._clock(), self._leading
+        self._hands.allotment.learn(front, slices, now, leads=leads)
+
     def counted(self, namespace: str, managed: Iterable[Managed]) -> None:
         """Take a census of *namespace*: what is managed there, and nothing else."""
         every = {each.key: each for each in managed}
@@ -185,17 +191,13 @@ class KubernetesBackend:
         self._released -= gone
         wanted = {k: each for k, each in every.items() if k not in self._released}
         for key, each in wanted.items():
-            if key not in self._tended:
-                self._learn(each)
-        for key, each in wanted.items():
             tended = self._tended.get(key)
             if tended is None:
                 self._begin(each)
             elif tended.managed != each or tended.leaves:
-                changed = tended.managed.doors != each.doors
+                if tended.managed.front != each.front:
+                    self._hands.allotment.free(tended.managed.front, self._clock())
                 tended.managed, tended.leaves = each, False
-                if changed or tended.refused:
-                    self._allot(tended)
                 self._configure(tended)
         for key, tended in tuple(self._tended.items()):
             if key.namespace == namespace and key not in wanted:
@@ -232,32 +234,26 @@ class KubernetesBackend:
                 self._loop.failed(each.key, failure)
                 self.look_at(each.key)
 
-    def _learn(self, managed: Managed) -> None:
-        """Know the ports that a revision has already, before any is given."""
-        seen = self._hands.cluster.seen(managed)
-        if seen is not None:
-            self._hands.allotment.learn(managed.key, seen.slices, self._clock())
-
     def _begin(self, managed: Managed) -> None:
         seen = self._hands.cluster.seen(managed)
         if seen is None:
             return
-        tended = self._tended[managed.key] = Tended(managed, seen, self._clock())
-        self._allot(tended)
+        self._tended[managed.key] = Tended(managed, seen, self._clock())
         self.look_at(managed.key)
 
-    def _allot(self, tended: Tended) -> None:
-        seen = self._hands.cluster.seen(tended.managed)
-        if seen is None:
-            return
-        key, doors = tended.managed.key, tended.managed.doors
-        containers = seen.deployment.containers
-        given = self._hands.allotment.allot(key, doors, containers, self._clock())
+    def _allot(self, tended: Tended, seen: Seen, now: float) -> None:
+        """Have the ports that are its now, by what we gave or what others recorded."""
+        before, managed = (tended.entrances, tended.refused), tended.managed
+        given = self._hands.allotment.allot(
+            managed.front, managed.doors, seen.deployment.containers, now
+        )
         if isinstance(given, Refused):
             tended.entrances, tended.refused = (), given.reason
             self._look_by(tended, given.again_at)
         else:
             tended.entrances, tended.refused = given, ""
+        if (tended.entrances, tended.refused) != before:
+            self._configure(tended)
 
     def _configure(self, tended: Tended) -> None:
         if tended.adopted:
@@ -283,7 +279,7 @@ class KubernetesBackend:
         self._hands.capacity.see(key, (), (), self._clock())
         self._agenda.put(tended, inf)
         self._counts.pop(key, None)
-        self._hands.allotment.free(key, self._clock())
+        self._hands.allotment.free(tended.managed.front, self._clock())
         if self._leading:
             self._hands.publish(key, tended.managed.service, ())
         if tended.adopted:
@@ -303,10 +299,7 @@ class KubernetesBackend:
             if tended.adopted and not hands.cluster.exists(key):
                 self._show(tended, ())
             return
-        if tended.refused:
-            self._allot(tended)
-            if not tended.refused:
-                self._configure(tended)
+        self._allot(tended, seen, now)
         if not tended.adopted:
             if not tended.adoptable(seen, now):
                 self._look_by(tended, now + 1.0)

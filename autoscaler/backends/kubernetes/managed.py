@@ -78,6 +78,11 @@ class Managed:
     floor_why: str = ""
     """Why it must not go to zero; empty: it may, if its settings say so."""
 
+    @property
+    def front(self) -> RevisionKey:
+        """Namespace and name of the Service: no other revision has it."""
+        return RevisionKey(self.key.namespace, self.service)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

@@ -84,6 +84,7 @@ class Overseer:
         """What is found out about revisions later, one each."""
         self._services: dict[str, dict[str, RevisionKey]] = {}
         """By namespace, then by name."""
+        self._refused: dict[RevisionKey, str] = {}
         self._routes: tuple[Route, ...] | None = None
 
     def attach(self, store: Store, backend: KubernetesBackend) -> None:
@@ -153,6 +154,8 @@ class Overseer:
         """Take a change of an object."""
         if kind in _DOCUMENTS:
             self._count_soon(namespace)
+        for service in {each.service for each in (was, now) if isinstance(each, Slice)}:
+            self._record(namespace, service)
         for each in (was, now):
             key = self._key(namespace, each)
             if key is not None:
@@ -185,6 +188,14 @@ class Overseer:
             self._more[key] = finding
             if before is None or before.message != finding.message:
                 self._say(finding)
+
+    def look_round(self) -> None:
+        """Say for whom no activator can stand in, where that is new."""
+        before, self._refused = self._refused, self._backend.refusals()
+        for key, reason in self._refused.items():
+            managed = self._backend.managed(key)
+            if managed is not None and before.get(key) != reason:
+                self._say(no_stand_in(managed, reason))
 
     def tend(self) -> None:
         """Count what is due, and drop what was let go of."""
@@ -240,6 +251,10 @@ class Overseer:
             self._backend.counted(namespace, found.managed.values())
             self._tell_routes()
 
+    def _record(self, namespace: str, service: str) -> None:
+        slices = self._store.slices(namespace, service)
+        self._backend.recorded(RevisionKey(namespace, service), slices)
+
     def _leave(self, namespace: str) -> None:
         """Let go of all in a namespace; once that is done, know nothing of it."""
         self._backend.counted(namespace, ())
@@ -251,7 +266,10 @@ class Overseer:
         else:
             self._services.pop(namespace, None)
             self._counted_at.pop(namespace, None)
+            space = self._store.spaces.get(namespace)
             self._store.drop(namespace)
+            for service in space.slices if space else ():
+                self._record(namespace, service)
 
     def _find(self, namespace: str, findings: tuple[Finding, ...]) -> None:
         """Say what of *findings* is new."""

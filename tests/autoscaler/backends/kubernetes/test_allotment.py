@@ -182,6 +182,113 @@ def test_a_headless_port_rests_too():
     assert ports(allotment.allot(IRIS, (BARE,), SERVING, 301.0)) == [8080]
 
 
+@pytest.mark.parametrize("port", [9090, 30080])
+def test_what_activators_listen_on_themselves_is_nobodys(port):
+    door = Door(port=9, target=port, headless=True)
+    allotment = Allotment(first=port, last=port + 1)
+    allotment.learn(LLM, recorded([Entrance(port=port, name="http1")]), 0.0)
+
+    refused = allotment.allot(IRIS, (door,), SERVING, 0.0)
+
+    assert isinstance(refused, Refused)
+    assert refused.reason.endswith(f"needs {port}, which is an activator's own")
+    assert ports(allotment.allot(LLM, (HTTP,), SERVING, 0.0)) == [port + 1]
+
+
+@pytest.mark.parametrize("target", [20000, 24680, 29999])
+def test_a_headless_service_may_not_aim_at_a_port_that_is_given_away(target):
+    door = Door(name="x", port=9, target=target, headless=True)
+
+    assert Allotment().allot(IRIS, (door,), SERVING, 0.0) == Refused(
+        reason=f"port x of a headless Service needs {target}, must not be in 20000 to "
+        "29999, which are given to Services that are not headless"
+    )
+
+
+def test_no_namespace_has_more_than_its_share_whatever_its_slices_say():
+    allotment = Allotment(share=3)
+    forged = [Entrance(port=20000 + n, name=f"p{n}") for n in range(50)]
+    allotment.learn(RevisionKey("prod", "forged"), recorded(forged), 0.0)
+    allotment.learn(RevisionKey("prod", "more"), recorded(forged), 0.0)
+
+    refused = allotment.allot(IRIS, (HTTP,), SERVING, 0.0)
+    headless = allotment.allot(LLM, (BARE,), SERVING, 0.0)
+
+    reason = "namespace prod has 3 activator ports, must be at most so many"
+    assert refused == headless == Refused(reason=reason)
+    assert ports(allotment.allot(RevisionKey("dev", "iris"), (HTTP,), SERVING, 0.0))
+    allotment.learn(RevisionKey("prod", "forged"), (), 1.0)
+    assert len(ports(allotment.allot(IRIS, (HTTP, GRPC), SERVING, 1.0))) == 2
+
+
+def test_a_record_of_what_nobody_manages_holds_its_ports_until_it_is_gone():
+    allotment = Allotment(first=20000, last=20000, rests_s=0.0)
+    allotment.learn(LLM, recorded([Entrance(port=20000, name="http1")]), 0.0)
+    assert isinstance(allotment.allot(IRIS, (HTTP,), SERVING, 1.0), Refused)
+
+    allotment.learn(LLM, (), 2.0)
+
+    assert ports(allotment.allot(IRIS, (HTTP,), SERVING, 2.0)) == [20000]
+
+
+def test_who_leads_is_not_told_by_a_record_what_it_gave():
+    allotment = Allotment()
+    given = allotment.allot(IRIS, (HTTP,), SERVING, 0.0)
+
+    for key, port in (IRIS, 23456), (LLM, given[0].port):
+        old = recorded([Entrance(port=port, name="http1")])
+        allotment.learn(key, old, 1.0, leads=True)
+
+    assert allotment.allot(IRIS, (HTTP,), SERVING, 1.0) == given
+    assert allotment.allot(LLM, (HTTP,), SERVING, 1.0) != given
+
+
+ALL_KEYS = [RevisionKey(space, name) for space in ("prod", "dev") for name in "abc"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["gives", "frees", "tells", "guesses", "restarts"]),
+            st.sampled_from(ALL_KEYS),
+        ),
+        max_size=60,
+    ),
+    st.permutations(ALL_KEYS),
+)
+def test_once_a_follower_has_heard_all_it_has_what_the_leader_gave(steps, order):
+    def small():
+        return Allotment(first=20000, last=20007, rests_s=5.0)
+
+    leader, follower = small(), small()
+    shown: dict[RevisionKey, tuple] = {}
+    managed: set[RevisionKey] = set()
+    for now, (what, key) in enumerate(steps):
+        if what == "gives":
+            found = leader.allot(key, (HTTP,), SERVING, float(now))
+            shown[key] = () if isinstance(found, Refused) else found
+            managed.add(key)
+        elif what == "frees":
+            for each in leader, follower:
+                each.free(key, float(now))
+            managed.discard(key)
+            shown.pop(key, None)
+        elif what == "tells":
+            follower.learn(key, recorded(shown.get(key, ())), float(now))
+        elif what == "guesses" and key in managed:
+            follower.allot(key, (HTTP,), SERVING, float(now))
+        elif what == "restarts":
+            follower = small()
+
+    end = len(steps) + 100.0
+    # What is gone is told first: its port may be another's by now.
+    for key in sorted(order, key=lambda each: bool(shown.get(each))):
+        follower.learn(key, recorded(shown.get(key, ())), end)
+    for key in order:
+        if shown.get(key):
+            assert follower.allot(key, (HTTP,), SERVING, end) == shown[key]
+
+
 KEYS = [RevisionKey("prod", name) for name in "abcd"]
 STEPS = st.lists(
     st.tuples(

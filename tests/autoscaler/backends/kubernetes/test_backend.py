@@ -214,6 +214,24 @@ def test_a_scale_down_that_was_pending_is_decided_anew_by_who_leads_again():
     assert here.replicas == here.status(KEY).ready == min(here.wished)
 
 
+def test_one_that_follows_has_the_ports_that_the_leader_gave_and_keeps_them_leading():
+    here = town()
+    here.run(200)
+    here.backend.lead(leading=False)
+
+    for port in (22222, 23333):
+        here.ours = tuple(replace(each, ports=(("http", port),)) for each in here.ours)
+        here.backend.recorded(KEY, here.ours)
+        here.backend.look_at(KEY)
+        here.settle()
+        assert [each.port for each in here.view.entrances] == [port]
+
+    here.backend.lead(leading=True)
+    here.run(10)
+    assert [each.ports for each in here.ours] == [(("http", 23333),)]
+    assert [each.port for each in here.view.entrances] == [23333]
+
+
 def test_letting_go_wakes_waits_until_ready_and_takes_the_slices_away():
     here = town()
     here.run(200)

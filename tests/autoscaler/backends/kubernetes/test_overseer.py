@@ -29,6 +29,8 @@ class Book:
         self.kept: dict[RevisionKey, Managed] = {}
         self.looked: list[RevisionKey] = []
         self.clings = False
+        self.refused: dict[RevisionKey, str] = {}
+        self.records: dict[RevisionKey, tuple] = {}
 
     @property
     def keys(self):
@@ -38,7 +40,10 @@ class Book:
         return self.kept.get(key)
 
     def refusals(self):
-        return {}
+        return self.refused
+
+    def recorded(self, front, slices):
+        self.records[front] = tuple(slices)
 
     def look_at(self, key):
         self.looked.append(key)
@@ -378,5 +383,79 @@ def test_of_what_is_not_managed_any_more_nothing_is_kept(cluster, space):
                 if isinstance(found, dict | set) and f"'{space}'" in repr(found)
             ]
             assert left == []
+
+    asyncio.run(scene())
+
+
+def record_of(service: str, port: int) -> dict:
+    labels = {
+        "kubernetes.io/service-name": service,
+        "endpointslice.kubernetes.io/managed-by": "fromzero.dev",
+    }
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": f"{service}-fromzero-ipv4", "labels": labels},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+        "endpoints": [],
+    }
+
+
+@pytest.mark.slow
+def test_ports_that_slices_record_are_known_wherever_they_are_until_they_are_gone(
+    cluster, space, monkeypatch
+):
+    monkeypatch.setattr(store, "_PATIENCE_S", 1.0)
+
+    async def scene():
+        refused = Trouble(
+            status=403, only=lambda request: f"/{space}/pods" in request.path
+        )
+        fronts = [RevisionKey(space, name) for name in ("iris", "llm")]
+        async with on_a_bad_road(cluster, space, *[refused] * 99) as (here, way):
+            for front, port in zip(fronts, (20005, 20006), strict=True):
+                await here.make("endpointslices", record_of(front.name, port))
+            await here.label("true")
+            await here.until(lambda: here.about(space))
+            shown = [
+                each.ports for front in fronts for each in here.book.records[front]
+            ]
+            assert shown == [(("http", 20005),), (("http", 20006),)]
+
+            await here.api.delete(at(space, "endpointslices", "iris-fromzero-ipv4"))
+            await here.until(lambda: here.book.records[fronts[0]] == ())
+            assert here.book.records[fronts[1]] != ()
+
+            way.troubles.clear()
+            await here.label(None)
+            await here.until(lambda: here.book.records[fronts[1]] == ())
+            assert space not in here.store.spaces
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_who_cannot_be_stood_in_for_is_said_once_for_each_reason(cluster, space):
+    async def scene():
+        key = RevisionKey(space, "iris")
+        async with watching(cluster, space) as here:
+            await here.make("services", service("iris"))
+            await here.make("deployments", deployment("iris", **OPTED))
+            await here.until(lambda: key in here.book.kept)
+
+            def said() -> list[str]:
+                return [one.message for one in here.said if one.reason == "NoStandIn"]
+
+            for reason in ("all are taken", "all are taken", "its share is used up"):
+                here.book.refused = {key: reason}
+                here.overseer.look_round()
+            here.book.refused = {}
+            here.overseer.look_round()
+
+            assert [each.rpartition(": ")[2] for each in said()] == [
+                "all are taken",
+                "its share is used up",
+            ]
 
     asyncio.run(scene())

@@ -220,6 +220,7 @@ class Town:
             )
             for body in bodies
         )
+        self.backend.recorded(KEY, self.ours)
         self.backend.look_at(key)
 
     # What controllers and kubelets do.
