@@ -22,6 +22,7 @@ from activator.core.ticket import Endpoint, Expire, Release, Report, Ticket
 from activator.files import clients, limit, spare
 from activator.opening import Opening
 from activator.pool import Pool
+from activator.reading import RequestReader
 from activator.settings import ActivatorSettings
 from activator.sides import Client, Connection, Request
 from activator.surplus import Surplus
@@ -60,6 +61,8 @@ class Plane:
         self.chance = Random(settings.seed).random
         self.is_check = Checks()
         self.wheel = Wheel(now)
+        self.blank = RequestReader(settings.bounds)
+        """Where nothing is read: shared by all who are idle, and never fed."""
         self.clients: set[Client] = set()
         self.surplus: set[Surplus] = set()
         self.upstreams: set[Upstream] = set()
