@@ -13,7 +13,6 @@ from activator.core.framing import Fault
 from activator.opening import Opening
 from activator.passage import Passage
 from activator.plane import Plane
-from activator.reading import RequestReader
 from activator.scribe import Scribe
 from activator.surplus import turn_away
 from activator.transport import peer_of, reset
@@ -22,8 +21,6 @@ _EARLY: Final = 1
 """More has come than the request that is being served."""
 _FULL: Final = 2
 """Its body has come faster than it could be passed on."""
-_RESTS_S: Final = 2.0
-"""What has no request for so long is kept without a parser."""
 
 
 class Http1(asyncio.Protocol):
@@ -112,7 +109,9 @@ class Http1(asyncio.Protocol):
             self.opening.visitors.discard(self)
         plane.wheel.drop(self)
         plane.unwatch(self._fd)
-        self._rest()
+        reader, self._reader = self._reader, plane.blank
+        if reader is not plane.blank:
+            reader.close()
 
     def pause_writing(self) -> None:
         self._stalled = now = self._plane.clock()
@@ -157,6 +156,10 @@ class Http1(asyncio.Protocol):
             self._resume(_FULL)
         if self._ahead:
             self._pump()
+        else:
+            # It is a third of what an idle connection would cost.
+            reader, self._reader = self._reader, self._plane.blank
+            self._plane.give(reader)
 
     def cut(self, *, seen: bool) -> None:
         """Break off an answer; *seen*: its framing tells the client so.
@@ -230,13 +233,7 @@ class Http1(asyncio.Protocol):
                 else:
                     self._shut(now)
                 return now + patience.linger_s
-            until = min(until, self._since + limit_s)
-            if self._partial or self._reader is self._plane.blank:
-                return until
-            if now < self._since + _RESTS_S:
-                return min(until, self._since + _RESTS_S)
-            self._rest()
-            return until
+            return min(until, self._since + limit_s)
         if now >= passage.limit:
             passage.timed_out()
             return now + patience.linger_s
@@ -245,7 +242,7 @@ class Http1(asyncio.Protocol):
                 passage.spoiled(Fault(408, "the body of the request did not come"))
                 return now + patience.linger_s
             until = min(until, self.heard + patience.stall_s)
-        return min(until, passage.limit, now + min(patience.idle_s, _RESTS_S))
+        return min(until, passage.limit, now + patience.idle_s)
 
     # Reading.
 
@@ -256,8 +253,7 @@ class Http1(asyncio.Protocol):
         self._pumping = True
         reader = self._reader
         if reader is self._plane.blank:
-            reader = self._reader = RequestReader(self._plane.settings.bounds)
-            self.limit(self.heard + _RESTS_S)
+            reader = self._reader = self._plane.reader()
         while self._ahead and not self._closing and not self._tunnel:
             if reader.complete or self._stalled != inf:
                 self._pause(_EARLY)
@@ -282,12 +278,6 @@ class Http1(asyncio.Protocol):
         self._pumping = False
         if self._paused and not self._ahead:
             self._resume(_EARLY)
-
-    def _rest(self) -> None:
-        """Have no parser: it is a third of what an idle connection costs."""
-        reader, self._reader = self._reader, self._plane.blank
-        if reader is not self._plane.blank:
-            reader.close()
 
     def _pause(self, why: int) -> None:
         """Read nothing; that the client hangs up is noticed all the same."""

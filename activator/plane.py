@@ -8,7 +8,7 @@ import select
 from collections.abc import Callable, Coroutine
 from math import inf
 from random import Random
-from typing import TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from prometheus_client import CollectorRegistry
 
@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
+_READERS: Final = 256
+"""Kept between requests, at most."""
+
 
 class Plane:
     """The Switchboard with everything around it; one for an activator."""
@@ -63,6 +66,8 @@ class Plane:
         self.wheel = Wheel(now)
         self.blank = RequestReader(settings.bounds)
         """Where nothing is read: shared by all who are idle, and never fed."""
+        self._readers: list[RequestReader] = []
+        """Between two requests, of whichever connections."""
         self.clients: set[Client] = set()
         self.surplus: set[Surplus] = set()
         self.upstreams: set[Upstream] = set()
@@ -157,6 +162,18 @@ class Plane:
         body = b"" if exchange.method == b"HEAD" else own.body
         connection.write(head(own, lines, stays=stays) + body)
         connection.over(self.clock(), stays=stays)
+
+    def reader(self) -> RequestReader:
+        """Return one to read requests with, until it is given back or closed."""
+        readers = self._readers
+        return readers.pop() if readers else RequestReader(self.settings.bounds)
+
+    def give(self, reader: RequestReader) -> None:
+        """Take back a reader that has read requests to their ends and no more."""
+        if len(self._readers) < _READERS:
+            self._readers.append(reader)
+        else:
+            reader.close()
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Do *work*, which may wait, unless all has ended."""
