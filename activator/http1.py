@@ -12,6 +12,7 @@ from activator.core.entry import asked_by
 from activator.core.framing import Fault
 from activator.opening import Opening
 from activator.passage import Passage
+from activator.phase import SENT, Fate
 from activator.plane import Plane
 from activator.scribe import Scribe
 from activator.surplus import turn_away
@@ -182,6 +183,7 @@ class Http1(asyncio.Protocol):
     def tunnel(self) -> None:
         """Pass on what comes, as it is."""
         self._tunnel = True
+        self.limit(self._plane.clock() + self._plane.settings.patience.silent_s)
         data, self._ahead = self._ahead, b""
         if data and self._passage is not None:
             self._say(self._passage, data)
@@ -235,14 +237,35 @@ class Http1(asyncio.Protocol):
                 return now + patience.linger_s
             return min(until, self._since + limit_s)
         if now >= passage.limit:
-            passage.timed_out()
+            passage.timed_out("the request took longer than it may")
             return now + patience.linger_s
+        if self._tunnel:
+            return self._check_tunnel(passage, now)
         if not self._reader.complete and not self._paused:
             if now >= self.heard + patience.stall_s:
                 passage.spoiled(Fault(408, "the body of the request did not come"))
                 return now + patience.linger_s
             until = min(until, self.heard + patience.stall_s)
+        elif patience.first_byte_s and self._reader.complete:
+            sent = passage.phase is SENT and not passage.exchange.answered
+            since = max(passage.dispatched, self.heard) if sent else inf
+            if now >= (late_at := since + patience.first_byte_s):
+                passage.timed_out("the replica did not begin to answer in time")
+                return now + patience.linger_s
+            until = min(until, late_at)
         return min(until, passage.limit, now + patience.idle_s)
+
+    def _check_tunnel(self, passage: Passage, now: float) -> float:
+        """Close a tunnel in which nobody has said anything for long."""
+        patience, link = self._plane.settings.patience, passage.link
+        if link is None:
+            return now + patience.linger_s
+        silent_at = max(self.heard, link.since) + patience.silent_s
+        if now < silent_at:
+            return min(self._stalled + patience.stall_s, silent_at)
+        link.close()
+        passage.broken("said nothing", Fate.UNKNOWN)
+        return now + patience.linger_s
 
     # Reading.
 

@@ -28,9 +28,9 @@ class Passage:
     """One request; made when its head was read."""
 
     __slots__ = (
-        "_counts", "_gate", "_link", "_plane", "_route", "_search", "_ticket",
+        "_counts", "_gate", "_plane", "_route", "_search", "_ticket",
         "answered_at", "arrived", "connect_s", "connection", "dispatched", "endpoint",
-        "exchange", "hold", "key", "limit", "outcome", "path", "peer", "phase",
+        "exchange", "hold", "key", "limit", "link", "outcome", "path", "peer", "phase",
         "retries", "send",
     )  # fmt: skip
 
@@ -54,7 +54,7 @@ class Passage:
         self.arrived = connection.heard
         self._ticket: Ticket | None = None
         """None also for a check, which is not metered."""
-        self._link: Link | None = None
+        self.link: Link | None = None
         self.dispatched = inf
         """When it last went to a replica; inf: it never did."""
         self.hold: Hold | None = None
@@ -85,7 +85,7 @@ class Passage:
 
     def more(self) -> None:
         """Pass on what has come of its body, and whether that was all."""
-        exchange, link = self.exchange, self._link
+        exchange, link = self.exchange, self.link
         if link is not None:
             data = exchange.upload()
             if data:
@@ -103,8 +103,8 @@ class Passage:
 
     def say(self, data: bytes) -> None:
         """Pass on what the client says in a tunnel."""
-        if self._link is not None:
-            self._link.push(data)
+        if self.link is not None:
+            self.link.push(data)
 
     def left(self) -> None:
         """Know that the client has gone: the replica need not go on."""
@@ -115,9 +115,9 @@ class Passage:
         """Know that the rest of the request makes no sense, or does not come."""
         self._fail(fault.status, fault.reason, Outcome.LEFT)
 
-    def timed_out(self) -> None:
-        """Know that its limit has passed."""
-        self._fail(504, "the request took longer than it may", Outcome.FAILED)
+    def timed_out(self, reason: str) -> None:
+        """Know that it took longer than it may."""
+        self._fail(504, reason, Outcome.FAILED)
 
     def retire(self) -> None:
         """Know that the activator stops: what waits need not, what runs may end."""
@@ -126,8 +126,8 @@ class Passage:
 
     def throttle(self, *, full: bool) -> None:
         """Take no more of the answer than the client does."""
-        if self._link is not None:
-            (self._link.pause if full else self._link.resume)()
+        if self.link is not None:
+            (self.link.pause if full else self.link.resume)()
 
     # What the plane says.
 
@@ -138,7 +138,7 @@ class Passage:
         self._send(endpoint, now)
 
     def connected(self, link: Link) -> bool:
-        if self.phase is not SENT or self._link is not None:
+        if self.phase is not SENT or self.link is not None:
             return False
         if self._ticket is not None:
             self._counts.connects.add(link.since - self.dispatched)
@@ -147,7 +147,7 @@ class Passage:
         return True
 
     def unreachable(self, reason: str) -> None:
-        if self.phase is not SENT or self._link is not None:
+        if self.phase is not SENT or self.link is not None:
             return
         ticket = self._ticket
         if ticket is None:
@@ -186,7 +186,7 @@ class Passage:
         self.connection.tunnel()
 
     def broken(self, reason: str, fate: Fate) -> None:
-        self._link = None
+        self.link = None
         exchange, ticket = self.exchange, self._ticket
         now = self._plane.clock()
         if self.phase is TUNNEL:
@@ -299,7 +299,7 @@ class Passage:
 
     def _begin(self, link: Link) -> None:
         exchange = self.exchange
-        self._link = link
+        self.link = link
         if not exchange.complete:
             self.connection.resume()
             self._invite()
@@ -362,7 +362,7 @@ class Passage:
         self.connection.cut(seen=self.exchange.ends_seen)
 
     def _break_off(self) -> None:
-        link, self._link = self._link, None
+        link, self.link = self.link, None
         if link is not None:
             link.close()
 
@@ -385,7 +385,7 @@ class Passage:
 
     def _account(self, outcome: Outcome, status: int, now: float) -> None:
         self._counts.codes[status // 100] += 1
-        watcher, link = self._plane.watcher, self._link
+        watcher, link = self._plane.watcher, self.link
         if watcher is not None:
             tail, key = b"" if link is None else link.tail, self._gate.key
             moments = self.arrived, self.dispatched, now

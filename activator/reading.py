@@ -17,6 +17,7 @@ from activator.core.fields import Field
 from activator.core.framing import CHUNKED, Fault
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
+_ENDLESS: Final = 1 << 60
 _LONGEST_LINE: Final = 128
 """Of a first line but for its target, with empty lines before it."""
 
@@ -29,6 +30,10 @@ class Bounds:
     """Request line and fields; so much, too, of chunk lines or trailers in a row."""
     target: int = 16 << 10
     """The request target: what servers behind us take is 8 to 64 KiB."""
+    fields: int = 200
+    """Fields of a head, and of trailers; Apache has 100, Node.js 2,000."""
+    body: int = 0
+    """A request's body; 0: no bound."""
 
 
 class RequestReader:
@@ -41,7 +46,9 @@ class RequestReader:
         "_fields",
         "_left",
         "_longest",
+        "_longest_body",
         "_longest_target",
+        "_most_fields",
         "_parser",
         "_pieces",
         "_said",
@@ -61,6 +68,8 @@ class RequestReader:
         self.fault: Fault | None = None
         self._longest = bounds.head
         self._longest_target = bounds.target
+        self._longest_body = bounds.body or _ENDLESS
+        self._most_fields = bounds.fields
         self._parser = HttpRequestParser(self)
         self._target = b""
         self._fields: list[Field] = []
@@ -122,6 +131,8 @@ class RequestReader:
             if exchange is not None:
                 # What was read at once goes on as one piece, whatever its chunks were.
                 exchange.body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                if exchange.received > self._longest_body:
+                    self._body_too_long()
             pieces.clear()
         return data
 
@@ -169,6 +180,10 @@ class RequestReader:
         else:
             self._spoil(431, f"the head is longer than {bound} bytes")
 
+    def _body_too_long(self) -> None:
+        bound = self._longest_body
+        self._spoil(413, f"the body is longer than {bound} bytes")
+
     def _spoil(self, status: int, reason: str) -> None:
         """Read no more; what was found first counts."""
         if self.fault is None:
@@ -211,6 +226,9 @@ class RequestReader:
         exchange = Exchange(parser.get_method(), target)
         keep = parser.should_keep_alive()
         self.fault = exchange.ask(self._fields, keep, parser.get_http_version)
+        if len(self._fields) > self._most_fields:
+            bound = self._most_fields
+            self.fault = Fault(431, f"the head has more than {bound} fields")
         self._fields.clear()
         line = b"%b %b HTTP/1." % (exchange.method, target)
         if not self._said.startswith(line) and not _begins(self._said, line):
@@ -224,6 +242,8 @@ class RequestReader:
         self._since = 0
         if exchange.length > 0:
             self._left = exchange.length
+            if exchange.length > self._longest_body:
+                self._body_too_long()
 
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
@@ -238,6 +258,8 @@ class RequestReader:
                 exchange.trailers = trailers = tuple(self._fields)
                 if sum(map(_size, trailers)) > self._longest:
                     self._too_long()
+                if len(trailers) > self._most_fields:
+                    self._spoil(400, f"more than {self._most_fields} trailers")
 
 
 def _size(field: Field) -> int:

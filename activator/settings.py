@@ -21,10 +21,14 @@ class Patience:
     """Without a byte of body from a client, or one taken of what it is sent."""
     connect_s: float = 5.0
     """To a replica; the kernel repeats a lost SYN after 1 and 3 s."""
+    first_byte_s: float = 0.0
+    """From dispatch, or the end of the request where that is later, to the answer's
+    head; 0: for as long as the request may take."""
     kept_s: float = 30.0
     """An unused connection to a replica."""
     silent_s: float = 300.0
-    """Without a byte either way in a tunnel, where a request may not take longer."""
+    """Without a byte either way in a tunnel: a WebSocket, or what is spliced where no
+    request may take longer."""
     linger_s: float = 2.0
     """For a client to take an answer that came before it had sent its body."""
 

@@ -47,7 +47,8 @@ class Upstream(Tap):
     """One connection to a replica."""
 
     __slots__ = (
-        "_client", "_clock", "_done", "_exchange", "_fault", "_fields", "_heard",
+        "_client", "_clock", "_done", "_exchange", "_fault", "_fields", "_first_byte_s",
+        "_heard",
         "_longest", "_out", "_parser", "_pieces", "_plane", "_poll", "_pool", "_silent",
         "_surplus", "_trailers", "_tunnel", "_used", "_want_tail",
         "since", "spoke", "tail",
@@ -61,7 +62,7 @@ class Upstream(Tap):
         super().__init__()
         self.spoke = 0
         self.since = 0.0
-        """When it was made, or last given back."""
+        """When it was made, or last given back; of a tunnel, when it was heard last."""
         self._heard = False
         """A byte of the answer has come."""
         self.tail = b""
@@ -70,6 +71,7 @@ class Upstream(Tap):
         self._clock = plane.clock
         self._longest = plane.settings.bounds.head
         self._want_tail = plane.settings.want_tail
+        self._first_byte_s = plane.settings.patience.first_byte_s
         self._pool = pool
         self._poll: select.poll | None = None
         self._client: Side | None = None
@@ -106,6 +108,8 @@ class Upstream(Tap):
         else:
             self._transport.write(head)
             self._transport.write(body)
+        if self._first_byte_s:
+            side.connection.limit(self._clock() + self._first_byte_s)
 
     def push(self, data: bytes) -> None:
         """Send more of a request's body, or of what a client says in a tunnel."""
@@ -153,6 +157,7 @@ class Upstream(Tap):
             self.close()
             return
         if self._tunnel:
+            self.since = self._clock()
             client.send(data)
             return
         self._heard = True

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from activator.core.holds import Limits
+from activator.reading import Bounds
+from activator.settings import ActivatorSettings, Patience
 from autoscaler.component import SpecDefaults
 from autoscaler.core.domain import Budget
 from autoscaler.errors import BadInput, Problem
@@ -55,6 +57,18 @@ class Settings:
     total_max_held: int = 10_000
     total_max_held_bytes: int = 256 << 20
     max_connections: int = 20_000
+    max_head: int = 64 << 10
+    max_target: int = 16 << 10
+    max_fields: int = 200
+    max_body: int | None = None
+    """Bytes; None: not limited."""
+    head_timeout_s: float = 30.0
+    idle_timeout_s: float = 120.0
+    stall_timeout_s: float = 120.0
+    connect_timeout_s: float = 5.0
+    first_byte_timeout_s: float = 0.0
+    """0: as long as the request may take."""
+    tunnel_timeout_s: float = 300.0
     termination_grace_s: float = 30.0
     drain_s: float = 30.0
     access_log: str = "off"
@@ -91,6 +105,31 @@ class Settings:
         """Return what may be held over all gates."""
         return Limits(
             max_held=self.total_max_held, max_held_bytes=self.total_max_held_bytes
+        )
+
+    @property
+    def served(self) -> ActivatorSettings:
+        """Return what an activator is told, wherever it is."""
+        return ActivatorSettings(
+            limits=self.limits,
+            max_connections=self.max_connections,
+            domain=self.domain,
+            seed=self.seed,
+            drain_s=self.drain_s,
+            patience=Patience(
+                head_s=self.head_timeout_s,
+                idle_s=self.idle_timeout_s,
+                stall_s=self.stall_timeout_s,
+                connect_s=self.connect_timeout_s,
+                first_byte_s=self.first_byte_timeout_s,
+                silent_s=self.tunnel_timeout_s,
+            ),
+            bounds=Bounds(
+                head=self.max_head,
+                target=self.max_target,
+                fields=self.max_fields,
+                body=self.max_body or 0,
+            ),
         )
 
     def defaults(self, activator: str, path: str) -> Defaults:

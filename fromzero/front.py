@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from aiohttp import web
@@ -11,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from activator.access_log import AccessLog
 from activator.server import Activator
-from activator.settings import ActivatorSettings
 from autoscaler.core.domain import RevisionKey
 from autoscaler.core.messages import Uplink
 from autoscaler.health import routes, serving
@@ -54,15 +54,11 @@ class Front:
     ) -> None:
         self._registry = new_registry()
         self._activator = Activator(
-            ActivatorSettings(
+            replace(
+                settings.served,
                 name=settings.name,
-                limits=settings.limits,
-                max_connections=settings.max_connections,
-                domain=settings.domain,
-                seed=settings.seed,
                 unheard_s=settings.leave_limit_s,
                 linger_s=settings.linger_s,
-                drain_s=settings.drain_s,
             ),
             lambda message: self._link.tell(message),
             self._registry,

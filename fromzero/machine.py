@@ -9,13 +9,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from activator.access_log import AccessLog
 from activator.server import Activator
-from activator.settings import ActivatorSettings
 from activator.watcher import Finished
 from autoscaler.backends.local import LocalBackend, LocalSettings
 from autoscaler.backends.storage import StorageSettings
@@ -108,14 +107,7 @@ class Machine:
         self._backend = LocalBackend(self.loop, _local(settings, environ))
         self.loop.attach(self._backend)
         self._activator = Activator(
-            ActivatorSettings(
-                limits=settings.limits,
-                max_connections=settings.max_connections,
-                domain=settings.domain,
-                seed=settings.seed,
-                want_tail=files.trace is not None,
-                drain_s=settings.drain_s,
-            ),
+            replace(settings.served, want_tail=files.trace is not None),
             self.loop.hear,
             self._registry,
             self,

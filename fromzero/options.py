@@ -66,6 +66,10 @@ def _seconds(text: str) -> float | None:
     return quantity.seconds(text)
 
 
+def _wait(text: str) -> float | None:
+    return quantity.seconds(text) or None
+
+
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
     return lambda text: text.strip() if pattern.fullmatch(text.strip()) else None
 
@@ -103,6 +107,7 @@ _COUNT_RULE = "must be a whole number, 0 or more"
 _HOST_RULE = "must be an address or a name of this machine"
 _SIZE = "must be a size such as 512Mi, more than nothing"
 _TIME = "must be a duration such as 30s, 0s or more"
+_WAIT = "must be a duration such as 30s, more than 0s"
 
 SETTINGS: Mapping[str, Setting] = {
     each.name: each
@@ -193,6 +198,35 @@ SETTINGS: Mapping[str, Setting] = {
             field="max_connections",
             read=_some,
             rule="must be a whole number, 1 or more",
+        ),
+        Setting(name="max-head", field="max_head", read=_bytes, rule=_SIZE),
+        Setting(name="max-target", field="max_target", read=_bytes, rule=_SIZE),
+        Setting(
+            name="max-fields",
+            field="max_fields",
+            read=_some,
+            rule="must be a whole number, 1 or more",
+        ),
+        Setting(
+            name="max-body",
+            field="max_body",
+            read=_memory,
+            rule=f"{_SIZE}, or unlimited",
+        ),
+        Setting(name="head-timeout", field="head_timeout_s", read=_wait, rule=_WAIT),
+        Setting(name="idle-timeout", field="idle_timeout_s", read=_wait, rule=_WAIT),
+        Setting(name="stall-timeout", field="stall_timeout_s", read=_wait, rule=_WAIT),
+        Setting(
+            name="connect-timeout", field="connect_timeout_s", read=_wait, rule=_WAIT
+        ),
+        Setting(
+            name="first-byte-timeout",
+            field="first_byte_timeout_s",
+            read=_seconds,
+            rule=_TIME,
+        ),
+        Setting(
+            name="tunnel-timeout", field="tunnel_timeout_s", read=_wait, rule=_WAIT
         ),
         Setting(
             name="termination-grace-period",

@@ -44,7 +44,7 @@ MACHINE, ACTIVATOR, AUTOSCALER, REVISIONS = (
 )
 CLUSTER = ACTIVATOR | AUTOSCALER
 SHOWN_IN_WORDS = {
-    "memory", "gpus", "pvc-root", "cache-dir", "state-dir", "seed",
+    "memory", "gpus", "max-body", "pvc-root", "cache-dir", "state-dir", "seed",
     "autoscaler", "secret", "name", "namespace", "kubeconfig",
 }  # fmt: skip
 """Defaults that a machine, a home directory or nobody says."""
