@@ -215,7 +215,11 @@ class Cluster:
         return json.dumps(config)
 
     def start_api(self) -> None:
-        """Start the API server, also again after :meth:`stop_api`, until it is ready."""
+        """Start the API server, also again after :meth:`stop_api`, until it is ready.
+
+        The controllers begin anew with it, as where their own lease runs out: else they
+        would back off for up to a minute more.
+        """
         api = self._parts["api"]
         with self.inside():
             api.start()
@@ -223,6 +227,10 @@ class Cluster:
                 eventually("the API server's /readyz", self._ready)
             except (TimeoutError, RuntimeError) as error:
                 raise RuntimeError(f"{error}\n{api.tail()}") from error
+            for part in map(self._parts.__getitem__, ("controllers", "scheduler")):
+                if part.running:
+                    part.stop(kill=True)
+                    part.start()
 
     def _ready(self) -> bool:
         if not self._parts["api"].running:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 N = "clf-predictor"
 PATIENCE_S = 60.0
-OUTAGE_S = 20.0
+OUTAGE_S = 60.0
 LAG_S = 0.5
 RATE = 30.0
 PRE_STOP = {"lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
@@ -297,7 +297,7 @@ def test_an_api_server_that_is_away_delays_only_who_waits_for_it(
         await until_led(on)
         await on.until_replicas("nap", 0)
 
-    here.play(space, scene)
+    here.play(space, scene, 240.0)
 
 
 def test_lists_and_watches_that_break_off_are_made_up_for(here, space):
