@@ -30,7 +30,7 @@ class Http1(asyncio.Protocol):
     __slots__ = (
         "_ahead", "_clock", "_closing", "_fd", "_partial", "_passage", "_paused",
         "_plane", "_pumping", "_reader", "_scribe", "_since", "_stalled", "_transport",
-        "_tunnel",
+        "_trusted", "_tunnel",
         "heard", "opening", "peer", "spoke", "write",
     )  # fmt: skip
 
@@ -64,6 +64,8 @@ class Http1(asyncio.Protocol):
         self._closing = False
         """What comes is dropped: the last answer was given."""
         self._tunnel = False
+        self._trusted = False
+        """What it says of who it speaks for counts."""
 
     # What the transport says.
 
@@ -77,6 +79,7 @@ class Http1(asyncio.Protocol):
         self._transport = transport
         self.write = transport.write
         self.peer = peer_of(transport)
+        self._trusted = plane.trust.has(self.peer)
         if plane.log is not None:
             self._scribe = Scribe(plane.log, self.peer, transport.write)
             self.write = self._scribe.write
@@ -290,6 +293,8 @@ class Http1(asyncio.Protocol):
                 passage.more()
             elif exchange is not None:
                 self._partial = False
+                if not self._trusted:
+                    exchange.distrust()
                 self._passage = passage = Passage(self._plane, self, exchange)
                 passage.start()
             elif not self._partial:

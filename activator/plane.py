@@ -16,6 +16,7 @@ from activator.access_log import AccessLog
 from activator.answers import Own, head
 from activator.checks import Checks
 from activator.core.exchange import Exchange
+from activator.core.forwarded import Trust
 from activator.core.routes import Routes
 from activator.core.switchboard import Switchboard
 from activator.core.ticket import Endpoint, Expire, Release, Report, Ticket
@@ -64,6 +65,7 @@ class Plane:
         self.chance = Random(settings.seed).random
         self.is_check = Checks()
         self.wheel = Wheel(now)
+        self.trust = Trust.read(settings.trusted)
         self.blank = RequestReader(settings.bounds)
         """Where nothing is read: shared by all who are idle, and never fed."""
         self._readers: list[RequestReader] = []

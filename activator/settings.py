@@ -41,6 +41,8 @@ class ActivatorSettings:
     limits: Limits = field(default_factory=Limits)
     max_connections: int = 20_000
     """Of clients; fewer where files for them and their replicas are fewer."""
+    trusted: str = "private"
+    """Peers whose word on their clients counts, as `Trust.read` has them."""
     domain: str = "localhost"
     """Hosts are SERVICE-NAMESPACE.DOMAIN; said to who asks for one that is not."""
     seed: int | None = None

@@ -20,6 +20,7 @@ from activator.bodies import TAIL
 from activator.core.exchange import Exchange
 from activator.core.fields import Field
 from activator.core.framing import NONE, UNTIL_CLOSE, Fault
+from activator.core.interim import interim
 from activator.phase import Fate
 from activator.pool import Pool
 from activator.settings import ActivatorSettings
@@ -242,7 +243,7 @@ class Upstream(Tap):
             self._done = exchange.method == b"HEAD"
             fields.clear()
         elif status != 101:
-            head = exchange.interim(status, fields)
+            head = interim(status, fields, old=exchange.old)
             if isinstance(head, Fault):
                 self._fault = head
                 return

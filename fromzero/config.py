@@ -57,6 +57,7 @@ class Settings:
     total_max_held: int = 10_000
     total_max_held_bytes: int = 256 << 20
     max_connections: int = 20_000
+    trusted_proxies: str = "private"
     max_head: int = 64 << 10
     max_target: int = 16 << 10
     max_fields: int = 200
@@ -113,6 +114,7 @@ class Settings:
         return ActivatorSettings(
             limits=self.limits,
             max_connections=self.max_connections,
+            trusted=self.trusted_proxies,
             domain=self.domain,
             seed=self.seed,
             drain_s=self.drain_s,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from activator.core.forwarded import Trust
 from autoscaler import quantity
 
 _ADDRESS = re.compile(r"([A-Za-z0-9_.-]+|\[[A-Fa-f0-9:.%]+\]):([0-9]{1,5})")
@@ -68,6 +69,13 @@ def _seconds(text: str) -> float | None:
 
 def _wait(text: str) -> float | None:
     return quantity.seconds(text) or None
+
+
+def _proxies(text: str) -> str | None:
+    try:
+        return Trust.read(text.strip()).text
+    except ValueError:
+        return None
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
@@ -198,6 +206,12 @@ SETTINGS: Mapping[str, Setting] = {
             field="max_connections",
             read=_some,
             rule="must be a whole number, 1 or more",
+        ),
+        Setting(
+            name="trusted-proxies",
+            field="trusted_proxies",
+            read=_proxies,
+            rule="must be networks such as 10.0.0.0/8, or private, all or none",
         ),
         Setting(name="max-head", field="max_head", read=_bytes, rule=_SIZE),
         Setting(name="max-target", field="max_target", read=_bytes, rule=_SIZE),

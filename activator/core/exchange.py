@@ -13,6 +13,8 @@ from typing import Final
 from activator.core.fields import (
     AGENT,
     ANSWER,
+    CHAIN,
+    CHAINED,
     CODING,
     CONNECTION,
     EXPECT,
@@ -33,6 +35,7 @@ from activator.core.fields import (
     trimmed,
     without,
 )
+from activator.core.forwarded import extension
 from activator.core.framing import (
     CHUNKED,
     NONE,
@@ -66,11 +69,11 @@ class Exchange:
     """
 
     __slots__ = (
-        "_ended", "_sent", "agent", "answer_length", "answered", "complete", "encoded",
-        "expects", "forwarded_for", "forwarded_host", "forwarded_proto", "host",
-        "isvc", "kept", "length", "lines", "method", "namespace", "old", "pieces",
-        "received", "repeatable", "status", "stays", "target", "trailers", "upgrade",
-        "upstream_stays",
+        "_ended", "_sent", "agent", "answer_length", "answered", "chained", "complete",
+        "encoded", "expects", "forwarded_for", "forwarded_host", "forwarded_proto",
+        "host", "isvc", "kept", "length", "lines", "method", "namespace", "old",
+        "pieces", "received", "repeatable", "status", "stays", "target", "trailers",
+        "upgrade", "upstream_stays",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes) -> None:
@@ -93,6 +96,7 @@ class Exchange:
         self.forwarded_for = b""
         self.forwarded_proto = b""
         self.forwarded_host = b""
+        self.chained = False  # More of that is among its lines.
         self.pieces: list[bytes] = []
         """The body as far as it is here and kept."""
         self.received = 0
@@ -200,6 +204,8 @@ class Exchange:
             self.lines.append(b"%b: %b" % (name, value))
             if what == REPEATABLE:
                 self.repeatable = True
+            elif what == CHAIN:
+                self.chained = True
             elif what == NAMESPACE:
                 self.namespace = value.strip()
             else:
@@ -226,6 +232,13 @@ class Exchange:
             and self.length == NONE
             and not self.old
         )
+
+    def distrust(self) -> None:
+        """Drop what is said of who it is forwarded for: its peer may say anything."""
+        self.forwarded_for = self.forwarded_proto = self.forwarded_host = b""
+        if self.chained:
+            self.chained = False
+            self.lines = without(self.lines, CHAINED)
 
     def body(self, piece: bytes) -> None:
         """Take a piece of the request's body; an empty one would be a last chunk."""
@@ -264,6 +277,8 @@ class Exchange:
             written.append(b"Transfer-Encoding: chunked")
         elif self.upgrade:
             written.append(b"Connection: Upgrade\r\nUpgrade: websocket")
+        if self.chained:
+            written += extension(self.lines, peer)
         if self.forwarded_for:
             peer = b"%b, %b" % (self.forwarded_for, peer)
         proto = self.forwarded_proto or b"http"
@@ -292,21 +307,6 @@ class Exchange:
         """Begin the upstream side again: the body is owed from its start."""
         self._sent = 0
         self._ended = False
-
-    def interim(self, status: int, fields: Sequence[Field]) -> bytes | Fault:
-        """Write an answer that is not the last: passed on, or dropped as nothing.
-
-        100 Continue is the activator's to say, HTTP/1.0 knows none; none has a body.
-        """
-        if status < 100:
-            return Fault(502, f"status {status}")
-        for name, value in fields:
-            what = ANSWER[name]
-            if what == CODING or (what == LENGTH and length_of(value) != 0):
-                return Fault(502, f"a body of an answer with status {status}")
-        if status == 100 or self.old:
-            return b""
-        return b"%b%b\r\n" % (status_line(status), lines(fields, ANSWER))
 
     def switch(self, fields: Sequence[Field]) -> bytes:
         """Write the answer after which both sides speak WebSocket."""

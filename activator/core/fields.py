@@ -24,6 +24,7 @@ ISVC: Final = 11
 NAMESPACE: Final = 12
 REPEATABLE: Final = 13
 AGENT: Final = 14
+CHAIN: Final = 15
 
 # Names of messages in the wild are a few hundred; the bounds are against a peer that
 # invents a new one each time.
@@ -66,6 +67,20 @@ _HOP_BY_HOP: Final = {
     b"proxy-connection": DROP,
 }
 
+CHAINED: Final = frozenset(
+    {
+        b"forwarded",
+        b"x-real-ip",
+        b"x-forwarded-by",
+        b"x-forwarded-port",
+        b"x-forwarded-prefix",
+        b"x-forwarded-scheme",
+        b"x-forwarded-server",
+        b"x-forwarded-ssl",
+    }
+)
+"""What proxies say of their clients, beside the three that are said anew."""
+
 REQUEST: Final = Kinds(
     {
         **_HOP_BY_HOP,
@@ -77,6 +92,7 @@ REQUEST: Final = Kinds(
         b"x-forwarded-for": FORWARDED_FOR,
         b"x-forwarded-proto": FORWARDED_PROTO,
         b"x-forwarded-host": FORWARDED_HOST,
+        **dict.fromkeys(CHAINED, CHAIN),
         b"kserve-isvc-name": ISVC,
         b"kserve-isvc-namespace": NAMESPACE,
         b"idempotency-key": REPEATABLE,

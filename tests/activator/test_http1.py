@@ -327,3 +327,34 @@ def test_a_client_that_ends_its_side_before_its_answer_has_left():
             await made.until(lambda: made.board_level() == 0)
 
     play(scene())
+
+
+@pytest.mark.parametrize("trusted", ["private", "none", "203.0.113.0/24"])
+def test_the_word_of_a_peer_counts_if_it_is_a_trusted_proxy(trusted):
+    seen: list[bytes] = []
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            seen.append((await peer.message())[0])
+            await peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async def scene() -> None:
+        settings = ActivatorSettings(trusted=trusted, drain_s=1.0)
+        async with rig(settings) as made, replica(serve) as port:
+            made.see(port)
+            client = await made.client()
+            claims = b"X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n"
+            for _ in range(2):
+                await client.ask(get(more=claims))
+
+        for head in seen:
+            if trusted == "private":
+                assert b"X-Forwarded-For: 192.0.2.1, 127.0.0.1\r\n" in head
+                assert b"Forwarded: for=192.0.2.1\r\n" in head
+                assert b"Forwarded: for=127.0.0.1;proto=http\r\n" in head
+            else:
+                assert b"192.0.2.1" not in head
+                assert b"X-Forwarded-For: 127.0.0.1\r\n" in head
+        assert len(seen) == 2
+
+    play(scene())

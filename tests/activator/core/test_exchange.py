@@ -132,6 +132,40 @@ def test_what_belongs_to_one_connection_does_not_pass():
     assert not exchange.upgrade
 
 
+CLAIMS = (
+    (b"X-Forwarded-For", b"198.51.100.1"),
+    (b"X-Forwarded-Proto", b"https"),
+    (b"X-Forwarded-Host", b"public.example"),
+    (b"X-Forwarded-Port", b"443"),
+    (b"X-Real-IP", b"198.51.100.1"),
+    (b"Forwarded", b"for=198.51.100.1"),
+)
+
+
+def test_what_a_stranger_says_of_its_client_is_dropped():
+    exchange = asked(*CLAIMS, (b"A", b"b"))
+
+    exchange.distrust()
+
+    assert head(exchange)[2:] == [b"A: b", *OURS]
+    plain = asked((b"A", b"b"))
+    plain.distrust()
+    assert head(plain)[2:] == [b"A: b", *OURS]
+
+
+def test_what_a_proxy_says_of_its_client_is_kept_and_added_to():
+    assert head(asked(*CLAIMS))[2:] == [
+        b"X-Forwarded-Port: 443",
+        b"X-Real-IP: 198.51.100.1",
+        b"Forwarded: for=198.51.100.1",
+        b"Forwarded: for=192.0.2.7;proto=http",
+        b"X-Forwarded-For: 198.51.100.1, 192.0.2.7",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: public.example",
+        b"Via: 1.1 fromzero",
+    ]
+
+
 def test_forwarded_fields_are_added_to():
     exchange = asked(
         (b"X-Forwarded-For", b"198.51.100.1"),
@@ -465,16 +499,6 @@ def test_an_answer_with_two_meanings_is_a_bad_gateway(status, fields, version):
     assert found.status == 502
 
 
-def test_early_hints_pass_and_100_is_ours_to_say():
-    link = [(b"Link", b"</a>"), (b"Connection", b"close")]
-
-    assert (
-        asked().interim(103, link) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-    )
-    assert asked().interim(100, []) == b""
-    assert asked(version="1.0", keep=False).interim(103, link) == b""
-
-
 def test_a_switch_to_websocket_passes_what_it_needs():
     exchange = asked()
     fields = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"),
@@ -581,21 +605,3 @@ def test_a_client_sees_where_an_answer_ends_unless_only_its_connection_says(
     exchange.answer(200, fields, True, lambda: "1.1")
 
     assert exchange.ends_seen == seen
-
-
-@pytest.mark.parametrize(
-    ("status", "field", "reason"),
-    [
-        (0, (b"A", b"b"), "status 0"),
-        (99, (b"A", b"b"), "status 99"),
-        (103, (b"Content-Length", b"5"), "a body of an answer with status 103"),
-        (
-            100,
-            (b"Transfer-Encoding", b"chunked"),
-            "a body of an answer with status 100",
-        ),
-    ],
-)
-def test_an_answer_before_the_last_has_no_body(status, field, reason):
-    assert asked().interim(status, [field]) == Fault(502, reason)
-    assert asked().interim(100, [(b"Content-Length", b"0")]) == b""
