@@ -60,7 +60,7 @@ class Settings:
     trusted_proxies: str = "private"
     max_head: int = 64 << 10
     max_target: int = 16 << 10
-    max_fields: int = 200
+    max_fields: int = 1000
     max_body: int | None = None
     """Bytes; None: not limited."""
     head_timeout_s: float = 30.0
