@@ -41,26 +41,22 @@ class Passage:
     _route: Route
 
     def __init__(self, plane: Plane, connection: Connection, exchange: Exchange):
-        self.path = exchange.target
-        """The target as the replica sees it."""
+        self.path = exchange.target  # As the replica sees it.
         self.peer = connection.peer
         self.send = connection.write
         self.phase = ROUTING
-        self.limit = inf
-        """When all of it must be over."""
+        self.limit = inf  # When all of it must be over.
         self._plane = plane
         self.connection = connection
         self.exchange = exchange
         self.arrived = connection.heard
-        self._ticket: Ticket | None = None
-        """None also for a check, which is not metered."""
+        self._ticket: Ticket | None = None  # A check has none: it is not metered.
         self.link: Link | None = None
-        self.dispatched = inf
-        """When it last went to a replica; inf: it never did."""
+        self.dispatched = inf  # When it last went to a replica; inf: it never did.
         self.hold: Hold | None = None
         self._search: Search | None = None
-        self.key: RevisionKey | None = None
         self.outcome: Outcome | None = None
+        self.key: RevisionKey | None = None
         self.retries, self.connect_s = 0, 0.0
 
     # What the client's connection says.
@@ -79,8 +75,7 @@ class Passage:
                 self.path = found.path(exchange.target)
             self._enter(found.route, choose(found.route, plane.chance()))
             return
-        ahead = plane.settings.ahead
-        self._search = Search(plane.routes, exchange, found.reason, ahead)
+        self._search = plane.search(exchange, found.reason)
         self._searched(self._search.begin(plane.is_check))
 
     def more(self) -> None:
@@ -211,10 +206,13 @@ class Passage:
     def _searched(self, found: Route | Own | None) -> None:
         if found is None:
             self._invite()
-        elif isinstance(found, Own):
+            return
+        search, self._search = self._search, None
+        if search is not None:
+            search.close()
+        if isinstance(found, Own):
             self._reply(found)
         else:
-            self._search = None
             self._enter(found, choose(found, self._plane.chance()))
 
     def _enter(self, route: Route, key: RevisionKey) -> None:
@@ -369,6 +367,8 @@ class Passage:
     def _end(self, outcome: Outcome, status: int, now: float) -> None:
         """Let the Switchboard and whoever counts know that it is over."""
         self.phase, self.outcome = OVER, outcome
+        if self._search is not None:
+            self._search.close()
         if self.hold is not None:
             self.hold.end(now)
         ticket, self._ticket = self._ticket, None

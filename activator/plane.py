@@ -24,6 +24,7 @@ from activator.files import clients, limit, spare
 from activator.opening import Opening
 from activator.pool import Pool
 from activator.reading import RequestReader
+from activator.search import Search, Searched
 from activator.settings import ActivatorSettings
 from activator.sides import Client, Connection, Request
 from activator.surplus import Surplus
@@ -65,6 +66,7 @@ class Plane:
         self.chance = Random(settings.seed).random
         self.is_check = Checks()
         self.wheel = Wheel(now)
+        self.searched = Searched(settings.limits.max_held_bytes)
         self.trust = Trust.read(settings.trusted)
         self.blank = RequestReader(settings.bounds)
         """Where nothing is read: shared by all who are idle, and never fed."""
@@ -176,6 +178,11 @@ class Plane:
             self._readers.append(reader)
         else:
             reader.close()
+
+    def search(self, exchange: Exchange, reason: str) -> Search:
+        """Return a search for who is meant, where a head does not say."""
+        bound = self.settings.ahead
+        return Search(self.routes, exchange, reason, bound, self.searched)
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Do *work*, which may wait, unless all has ended."""

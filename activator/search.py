@@ -16,13 +16,39 @@ _FIRST_LOOK: Final = 4096
 """Bytes of a body in which `model` is looked for first; then in twice as many."""
 
 
-class Search:
-    """One search, for a request that *routes* missed because of *reason*."""
+class Searched:
+    """Bytes of all bodies that are searched now, and how many they may be."""
 
-    __slots__ = ("_bound", "_exchange", "_looked", "_reason", "_routes")
+    __slots__ = ("bytes", "most")
+
+    def __init__(self, most: int) -> None:
+        self.bytes = 0
+        self.most = most
+
+
+class Search:
+    """One search, for a request that *routes* missed because of *reason*.
+
+    What it has read is among *searched* until it is closed.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_exchange",
+        "_looked",
+        "_mine",
+        "_reason",
+        "_routes",
+        "_sum",
+    )
 
     def __init__(
-        self, routes: Routes, exchange: Exchange, reason: str, bound: int
+        self,
+        routes: Routes,
+        exchange: Exchange,
+        reason: str,
+        bound: int,
+        searched: Searched,
     ) -> None:
         self._routes = routes
         self._exchange = exchange
@@ -30,6 +56,8 @@ class Search:
         self._bound = bound
         """Bytes of body that are looked at, at most."""
         self._looked = 0
+        self._sum = searched
+        self._mine = 0
 
     def begin(self, is_check: Checks) -> Route | Own | None:
         """Return the route, or an answer; None: its body has to be read."""
@@ -44,6 +72,13 @@ class Search:
     def go_on(self) -> Route | Own | None:
         """Look again, as more of the body is here; None: that is not enough."""
         exchange, path = self._exchange, self._exchange.target
+        self._sum.bytes += exchange.received - self._mine
+        self._mine = exchange.received
+        if self._sum.bytes > self._sum.most:
+            reason = (
+                f"bodies of {self._sum.most} bytes are searched for `model` already"
+            )
+            return error(path, 429, f"{reason}: try again, or name the model's host")
         full = exchange.received >= self._bound
         enough = max(_FIRST_LOOK, 2 * self._looked)
         if not exchange.complete and not full and exchange.received < enough:
@@ -62,3 +97,8 @@ class Search:
             reason = f"no field `model` in the first {self._bound} bytes of the body"
             return error(path, 413, reason)
         return None
+
+    def close(self) -> None:
+        """Be over: what it has read is somebody else's, or nobody's."""
+        self._sum.bytes -= self._mine
+        self._mine = 0

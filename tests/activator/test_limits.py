@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from activator.core.holds import Limits
 from activator.reading import Bounds
 from activator.server import ActivatorSettings
 from activator.settings import Patience
@@ -180,5 +181,30 @@ def test_a_websocket_in_which_nobody_speaks_is_closed():
             assert await client.rest() == b""
             assert made.board_level() == 0
             await made.until(lambda: bool(gone))
+
+    play(scene())
+
+
+def test_bodies_that_are_searched_for_their_model_are_bounded_together():
+    async def scene() -> None:
+        settings = ActivatorSettings(limits=Limits(max_held_bytes=1000), drain_s=1.0)
+        async with rig(settings) as made:
+            made.see()
+            plane = made.activator._plane
+            ask = b"POST /v1/chat/completions HTTP/1.1\r\nHost: none\r\n"
+            ask += b"Content-Length: 5000\r\n\r\n"
+            first, other = await made.client(), await made.client()
+            await first.send(ask + b"x" * 900)
+            await made.until(lambda: plane.searched.bytes == 900)
+
+            answer = await other.ask(ask + b"x" * 101)
+
+            assert json.loads(answer[1])["error"]["message"].startswith(
+                "bodies of 1000"
+            )
+            assert answer[0].startswith(b"HTTP/1.1 429 ")
+            assert plane.searched.bytes == 900
+            first.close()
+            await made.until(lambda: plane.searched.bytes == 0)
 
     play(scene())

@@ -12,7 +12,7 @@ from activator.answers import Own
 from activator.checks import Checks
 from activator.core.exchange import Exchange
 from activator.core.routes import Routes
-from activator.search import Search
+from activator.search import Search, Searched
 from autoscaler.core.domain import RevisionKey, Route
 
 CHAT = b"/v1/chat/completions"
@@ -28,9 +28,9 @@ MISS = "nothing is served at host x"
 
 
 def begun(
-    exchange: Exchange, bound: int = 1 << 20
+    exchange: Exchange, bound: int = 1 << 20, searched: Searched | None = None
 ) -> tuple[Search, Route | Own | None]:
-    search = Search(ROUTES, exchange, MISS, bound)
+    search = Search(ROUTES, exchange, MISS, bound, searched or Searched(1 << 30))
     return search, search.begin(Checks())
 
 
@@ -144,3 +144,27 @@ def test_a_check_of_nobody_is_a_check_of_ourselves(path):
 
     assert isinstance(answer, Own)
     assert answer.status == 200
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 500)), max_size=40))
+def test_all_that_is_searched_is_bounded_and_what_is_over_counts_no_more(steps):
+    searched = Searched(1000)
+    searches: dict[int, tuple[Search, Exchange]] = {}
+    for who, size in steps:
+        if who not in searches:
+            exchange = Exchange(b"POST", CHAT)
+            search, answer = begun(exchange, searched=searched)
+            assert answer is None
+            searches[who] = search, exchange
+        search, exchange = searches[who]
+        exchange.body(b"x" * size)
+        answer = search.go_on()
+        if answer is not None:
+            assert reason(answer).startswith("bodies of 1000 bytes are searched")
+            search.close()
+            del searches[who]
+        assert searched.bytes == sum(each.received for _, each in searches.values())
+        assert searched.bytes <= 1000
+    for search, _ in searches.values():
+        search.close()
+    assert searched.bytes == 0
