@@ -197,6 +197,16 @@ class Stage:
 
         await until(f"{name} has {count} ready", so, 60.0)
 
+    async def until_asleep(self, name: str) -> None:
+        """Wait until activators stand in and no pod is left, for a client to go to."""
+
+        async def so() -> bool:
+            listed = any(each["endpoints"] for each in await self.ours(name))
+            return listed and not await self.pods(f"{name}-")
+
+        await self.until_replicas(name, 0)
+        await until(f"{name} is asleep", so, 60.0)
+
     async def pods(self, name: str = "") -> list[Object]:
         items = (await self.talk.get(at(self.space, "pods")))["items"]
         return [each for each in items if each["metadata"]["name"].startswith(name)]

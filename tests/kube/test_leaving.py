@@ -52,16 +52,6 @@ def model(space, **more):
     )
 
 
-async def until_asleep(on, name=N):
-    await on.until_replicas(name, 0)
-
-    async def alone():
-        listed = any(each["endpoints"] for each in await on.ours(name))
-        return listed and not await on.pods(f"{name}-")
-
-    await until("activators stand in, and no pod is left", alone, PATIENCE_S)
-
-
 async def until_let_go(on, name=N):
     async def so():
         live = await on.deployment(name)
@@ -113,7 +103,7 @@ def test_a_release_outlives_a_restart_and_ends_with_opting_out_and_in(here, spac
         await on.until_ready(N, 1)
         before = await snapshot(on.talk, space)
         await on.manage()
-        await until_asleep(on)
+        await on.until_asleep(N)
 
         async def release():
             said = await fromzero(here, "release", "clf")
@@ -145,7 +135,7 @@ def test_a_release_outlives_a_restart_and_ends_with_opting_out_and_in(here, spac
 
         await until("the release is forgotten", forgotten, PATIENCE_S)
         await on.manage()
-        await until_asleep(on)
+        await on.until_asleep(N)
 
     here.play(space, scene, SCENE_S)
 
@@ -156,7 +146,7 @@ def test_taking_the_label_away_leaves_all_as_it_was(here, space):
         await on.until_ready(N, 1)
         before = await snapshot(on.talk, space)
         await on.manage()
-        await until_asleep(on)
+        await on.until_asleep(N)
 
         async def leave():
             await on.manage(managed=False)
@@ -191,7 +181,7 @@ def test_another_class_is_let_go_to(here, space):
         await until("KServe's HPA is there", scaled_by_kserve)
         before = without_history(await snapshot(on.talk, space))
         await classed(on, "external")
-        await until_asleep(on)
+        await on.until_asleep(N)
 
         async def leave():
             await classed(on, "hpa")
@@ -255,7 +245,7 @@ def test_a_deployment_of_ones_own_is_let_go_with_its_annotation(here, space):
         await on.until_ready(OWN, 1)
         before = await snapshot(on.talk, space)
         await annotated(on, managed="true", min_replicas="0", stable_window="6s")
-        await until_asleep(on, OWN)
+        await on.until_asleep(OWN)
 
         async def leave():
             await annotated(on, managed=None, min_replicas=None, stable_window=None)
@@ -293,8 +283,8 @@ def test_taken_out_as_the_docs_say_it_leaves_nothing_behind(here, space):
         await on.until_ready("other-predictor", 1)
         before = await snapshot(on.talk, space)
         await on.manage()
-        await until_asleep(on)
-        await until_asleep(on, "other-predictor")
+        await on.until_asleep(N)
+        await on.until_asleep("other-predictor")
         assert len(whole()) == 8
 
         async def uninstall():

@@ -101,16 +101,6 @@ def model(space, name="clf", *, start_s=0.5, pre_stop=PRE_STOP, **more):
     )
 
 
-async def until_asleep(on, name=N):
-    await on.until_replicas(name, 0)
-
-    async def alone():
-        listed = any(each["endpoints"] for each in await on.ours(name))
-        return listed and not await on.pods(f"{name}-")
-
-    await until("activators stand in, and no pod is left", alone, PATIENCE_S)
-
-
 async def until_said(on, reason, about=""):
     """Wait for an Event with *reason* and a line of the status."""
 
@@ -157,7 +147,7 @@ def test_it_sleeps_wakes_grows_shrinks_and_is_let_go(here, space):
         await on.begin(model(space))
         await on.begin(model(space, "busy", minReplicas=1, scaleMetric="cpu"))
         await on.until_ready(N, 1)
-        await until_asleep(on)
+        await on.until_asleep(N)
         clients = on.clients(predict, N, lag_s=0.0, count=1)
         assert await clients.one() == Outcome.RIGHT, clients.report()
         clients.close()
@@ -193,7 +183,7 @@ def test_one_that_is_stopped_while_requests_are_held_is_left_and_taken_again(
         await on.manage()
         await on.begin(model(space, "halt", start_s=5.0))
         await on.until_ready(name, 1)
-        await until_asleep(on, name)
+        await on.until_asleep(name)
         clients = on.clients(predict, name, "halt", lag_s=0.0, count=3)
 
         async with asyncio.TaskGroup() as group:
@@ -213,7 +203,7 @@ def test_one_that_is_stopped_while_requests_are_held_is_left_and_taken_again(
 
         await stopped(on, None)
         await on.until_ready(name, 1)
-        await until_asleep(on, name)
+        await on.until_asleep(name)
         again = on.clients(predict, name, "halt", lag_s=0.0, count=1)
         assert await again.one() == Outcome.RIGHT, again.report()
         again.close()
@@ -238,7 +228,7 @@ def test_to_an_hpa_it_is_left_without_a_fight(here, space):
         await on.manage()
         await on.begin(model(space))
         await on.until_ready(N, 1)
-        await until_asleep(on)
+        await on.until_asleep(N)
 
         await on.talk.create(at(space, "horizontalpodautoscalers"), hpa(space))
         await on.until_replicas(N, 1)
@@ -277,7 +267,7 @@ def test_what_keda_left_behind_is_waited_for(here, space):
         assert await on.ours(N) == []
 
         await on.talk.delete(at(space, "scaledobjects", left["metadata"]["name"]))
-        await until_asleep(on)
+        await on.until_asleep(N)
 
     here.play(space, scene, SCENE_S)
 

@@ -35,14 +35,14 @@ def test_a_model_sleeps_holds_a_request_and_wakes(here, space):
             isvc(space, minReplicas=0, annotations=QUICK, model=model, **FINISHES)
         )
         await on.until_ready(N, 1)
-        await on.until_replicas(N, 0)
+        await on.until_asleep(N)
 
         clients = on.clients(predict, N, lag_s=0.0, count=1)
         outcome = await clients.one()
 
         assert outcome == Outcome.RIGHT, clients.report()
         await on.until_ready(N, 1)
-        await on.until_replicas(N, 0)
+        await on.until_asleep(N)
         assert await clients.one() == Outcome.RIGHT
         clients.close()
 

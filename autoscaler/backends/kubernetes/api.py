@@ -39,6 +39,7 @@ from autoscaler.backends.kubernetes.answers import (
     too_large,
     words,
 )
+from autoscaler.backends.kubernetes.sockets import Sockets
 from autoscaler.clock import monotonic
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Api:
         self._watches: RESTClientObject
         self._renewing = asyncio.Lock()
         self._lists = asyncio.Semaphore(_LISTS)
+        self._sockets = Sockets()
 
     @classmethod
     def in_cluster(cls, timeout_s: float = _TIMEOUT_S) -> Self:
@@ -156,9 +158,11 @@ class Api:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._configure(self._configuration)
-            self._calls = RESTClientObject(self._configuration, maxsize=_CALLS)
+            self._calls = RESTClientObject(self._configuration)
+            self._watches = RESTClientObject(self._configuration)
+            await self._sockets.under(self._calls, self._configuration, _CALLS)
             # Each watch keeps a connection for as long as it lasts.
-            self._watches = RESTClientObject(self._configuration, maxsize=0)
+            await self._sockets.under(self._watches, self._configuration, 0)
         except (ConfigException, OSError, ValueError, TimeoutError) as error:
             raise ApiError(0, UNREACHABLE, f"credentials: {words(error)}") from error
         return self
@@ -171,6 +175,7 @@ class Api:
     ) -> None:
         await self._calls.close()
         await self._watches.close()
+        await self._sockets.closed()
 
     async def get(self, path: str, **query: Query) -> dict[str, Any]:
         """Return an object, or the first page of a list."""
