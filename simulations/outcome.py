@@ -1,0 +1,72 @@
+"""What one set of settings did on a trace: what reports show and a search compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simulations.report import Figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One decision that changed something."""
+
+    at: float
+    """Seconds from the begin of the trace."""
+    model: str
+    ready: int
+    desired: int
+    applied: int
+    mode: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What there was over time, thinned to some thousand points; all of one length."""
+
+    at: tuple[float, ...] = ()
+    """Seconds: the begin of each stretch."""
+    arrivals: tuple[float, ...] = ()
+    """Requests per second, the mean of the stretch."""
+    held: tuple[float, ...] = ()
+    """Requests held at once, the most of the stretch."""
+    ready: tuple[float, ...] = ()
+    """Replicas that answer, the most of the stretch."""
+    loading: tuple[float, ...] = ()
+    """Replicas that start, the most of the stretch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One run, summed up."""
+
+    name: str
+    """For a person: "these settings", "Knative's defaults", "always on"."""
+    settings: Mapping[str, str]
+    """By the names of docs/documents.md (annotations without their prefix)."""
+    figures: tuple[Figures, ...]
+    """One for each revision."""
+    gpus: int
+    """GPUs of a replica; 0: GPU-seconds are replica-seconds."""
+    waits: tuple[tuple[float, float], ...] = ()
+    """Quantiles of the wait of all that were answered: share in [0, 1], seconds."""
+    series: Series = field(default_factory=Series)
+    moments: tuple[Moment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """How to have the same again."""
+
+    command: str
+    version: str
+    seed: int
+    trace: str
+    """What the trace is, for a person."""
+    digest: str
+    """The SHA-256 of the trace."""
+    span_s: float
+    requests: int
+    remarks: tuple[str, ...] = ()
