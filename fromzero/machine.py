@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from activator.access_log import AccessLog
+from activator.files import raise_limit
 from activator.server import Activator
 from activator.watcher import Finished
 from autoscaler.backends.local import LocalBackend, LocalSettings
@@ -134,6 +135,8 @@ class Machine:
         )
         async with self._backend:
             try:
+                # Not before the backend is there: replicas have what we had till now.
+                raise_limit()
                 self._apply(plan)
                 self.loop.join(self._activator.name, self._activator.down)
                 async with asyncio.TaskGroup() as group:

@@ -1,7 +1,7 @@
 """The program between fromzero and its replicas: nothing they start outlives it.
 
-A stand-alone script (`python -I -S guard.py FD`), started once by each backend, small
-so that a replica is forked from 10 MB and not from fromzero's heap:
+A stand-alone script (`python -I -S guard.py FD FILES`), started once by each backend,
+small so that a replica is forked from 10 MB and not from fromzero's heap:
 
     fromzero --- guard               forks a keeper for each order it receives
         \\
@@ -33,6 +33,7 @@ import ctypes
 import errno
 import marshal
 import os
+import resource
 import select
 import signal
 import sys
@@ -48,8 +49,13 @@ _FREEZES = 32  # A tree that still grows after so many looks is killed as it is.
 _LIBC = ctypes.CDLL(None)
 
 
-def main(link: int) -> None:
-    """Fork a keeper for each order from *link*; end once it closes and all is gone."""
+def main(link: int, files: int) -> None:
+    """Fork a keeper for each order from *link*; end once it closes and all is gone.
+
+    What they start may have *files* open without asking for more.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     channel = _socket.socket(fileno=link)
     _become_subreaper()
     deaths = _Deaths()
@@ -344,4 +350,4 @@ def _kill(
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

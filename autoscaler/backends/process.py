@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import marshal
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -169,9 +170,14 @@ class Process:
 
 
 class Guard:
-    """The guard's process; without it nothing is started, so it is started again."""
+    """The guard's process; without it nothing is started, so it is started again.
+
+    What it starts may have as many files open as this process may now: not all
+    programs bear the many that an activator asks for.
+    """
 
     def __init__(self) -> None:
+        self._files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._link: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -184,8 +190,9 @@ class Guard:
         """Start the guard, so that it is there when it is needed."""
         ours, theirs = socket.socketpair()
         with theirs:
+            link, files = str(theirs.fileno()), str(self._files)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", str(_GUARD), link, files],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),

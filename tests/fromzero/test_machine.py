@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -236,3 +237,21 @@ def test_a_record_that_cannot_be_written_is_said(record, tmp_path):
 
     with pytest.raises(BadInput, match=f"--record-{record} = .*, cannot be written"):
         recording(Records(**{record: nowhere})).__enter__()
+
+
+def test_it_serves_as_many_connections_as_the_system_lets_it(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def play():
+        scene = Scene(tmp_path)
+        scene.write(document())
+        async with scene.serving():
+            await scene.ask()
+            now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            assert now == hard
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024) - 1, hard))
+    try:
+        played(play)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 
@@ -180,3 +181,27 @@ def test_a_flood_of_output_leaves_time_for_others():
         await guard.close()
 
     run(scene)
+
+
+def test_what_is_started_may_open_as_many_files_as_we_could_when_it_began():
+    code = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = min(soft, 1024) - 1
+    said: list[str] = []
+
+    async def scene():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+        guard, over = Guard(), asyncio.Event()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        argv = (sys.executable, "-P", "-S", "-c", code)
+        order = Order(argv=argv, env=plain_environ())
+        guard.start(order, said.append, lambda end: over.set())
+        await over.wait()
+        await guard.close()
+
+    try:
+        run(scene)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert said == [f"{few} {hard}"]
