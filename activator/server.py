@@ -110,7 +110,7 @@ class Activator:
         """Serve on *listeners*, which listen already, until *stop*; then drain.
 
         Where others lead clients here, it goes on until *out* says that they do not any
-        more, and a while longer.
+        more; in any case it does so for a while longer.
         """
         plane = self._plane
         loop = asyncio.get_running_loop()
@@ -128,8 +128,7 @@ class Activator:
             opening = tasks.create_task(self._entrances.run())
             try:
                 await self._tend(stop)
-                if out is not None:
-                    await self._linger(out)
+                await self._linger(out)
                 opening.cancel()
                 self._entrances.close()
                 for server in servers:
@@ -170,12 +169,15 @@ class Activator:
         if self._prober is not None:
             self._prober.look()
 
-    async def _linger(self, out: asyncio.Event) -> None:
+    async def _linger(self, out: asyncio.Event | None) -> None:
         """Serve on, for those who have not heard yet that it ends."""
         settings = self._settings
-        await self._tend(out, settings.unheard_s)
-        if not out.is_set():
-            _log.warning("nobody said within %g s that all know", settings.unheard_s)
+        if out is not None:
+            await self._tend(out, settings.unheard_s)
+            if not out.is_set():
+                _log.warning(
+                    "nobody said within %g s that all know", settings.unheard_s
+                )
         await self._tend(asyncio.Event(), settings.linger_s)
 
     async def _tend(self, until: asyncio.Event, limit_s: float = inf) -> None:

@@ -52,8 +52,9 @@ class ActivatorSettings:
     unheard_s: float = 30.0
     """A stopping activator that others lead clients to goes on for as long, at most,
     until it hears that they do not any more."""
-    linger_s: float = 15.0
-    """And then for as long: what they have said takes a while to be known."""
+    linger_s: float = 0.0
+    """And then, or at once where nobody leads clients to it, for as long: what was said
+    takes a while to be known."""
     drain_s: float = 30.0
     """Time for running answers to end when the activator stops."""
     patience: Patience = field(default_factory=Patience)

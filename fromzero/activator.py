@@ -28,6 +28,9 @@ from fromzero.flags import Flags
 from fromzero.front import Front
 from fromzero.signals import ending_by_signals
 
+LINGER_S = 15.0
+"""What kube-proxies take to hear that no slice names an activator any more."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ def run(flags: Flags) -> None:
 def settings_of(flags: Flags, environ: Mapping[str, str]) -> Settings:
     """Return what *flags* and *environ* say; raise BadInput if that is not enough."""
     name = environ.get("POD_NAME") or socket.gethostname()
-    defaults = Settings(host="*", admin_host="*", name=name)
+    defaults = Settings(host="*", admin_host="*", name=name, linger_s=LINGER_S)
     settings = config.resolve(flags.settings, environ, flags.config, defaults)
     if problems := tuple(_missing(settings)):
         raise BadInput(problems)

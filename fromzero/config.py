@@ -90,7 +90,7 @@ class Settings:
     kubeconfig: Path | None = None
     """None: as a pod of the cluster."""
     leave_limit_s: float = 30.0
-    linger_s: float = 15.0
+    linger_s: float = 0.0
     spec: SpecDefaults = field(default_factory=SpecDefaults)
     """What holds where a document says nothing."""
 
@@ -118,6 +118,7 @@ class Settings:
             domain=self.domain,
             seed=self.seed,
             drain_s=self.drain_s,
+            linger_s=self.linger_s,
             patience=Patience(
                 head_s=self.head_timeout_s,
                 idle_s=self.idle_timeout_s,

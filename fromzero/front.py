@@ -58,7 +58,6 @@ class Front:
                 settings.served,
                 name=settings.name,
                 unheard_s=settings.leave_limit_s,
-                linger_s=settings.linger_s,
             ),
             lambda message: self._link.tell(message),
             self._registry,

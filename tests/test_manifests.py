@@ -21,6 +21,7 @@ from autoscaler.backends.kubernetes.scaler import COST
 from autoscaler.backends.kubernetes.slices import MANAGED_BY
 from autoscaler.backends.kubernetes.store import LABEL
 from autoscaler.quantity import whole_bytes
+from fromzero.activator import LINGER_S
 from fromzero.commands import app
 from fromzero.config import Settings, resolve
 from tests.kube import assets
@@ -260,7 +261,7 @@ def test_the_settings_that_are_installed_can_be_read(installed, tmp_path):
 
 def test_an_activator_has_the_time_to_leave_and_the_memory_to_hold(installed):
     settings = Settings()
-    least_s = settings.leave_limit_s + settings.linger_s + settings.drain_s
+    least_s = settings.leave_limit_s + LINGER_S + settings.drain_s
     limit = whole_bytes(
         container(installed, "activator")["resources"]["limits"]["memory"]
     )

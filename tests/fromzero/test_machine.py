@@ -51,6 +51,7 @@ class Scene:
     @asynccontextmanager
     async def serving(self, records: Records = NOTHING):
         with doors.opened(self.settings) as opened, recording(records) as files:
+            self.opened = opened
             defaults = self.settings.defaults(opened.activator, os.environ["PATH"])
             source = Source((self.place,), defaults, self.settings.state_dir)
             self.machine = Machine(source, self.settings, os.environ, files, self._tell)
@@ -255,3 +256,19 @@ def test_it_serves_as_many_connections_as_the_system_lets_it(tmp_path):
         played(play)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_told_to_stop_it_says_so_and_serves_on_for_as_long_as_is_asked_for(tmp_path):
+    async def play():
+        scene = Scene(tmp_path, linger_s=3.0)
+        scene.write(document())
+        async with scene.serving():
+            admin = f"http://{scene.opened.administration}/readyz"
+            scene.stop.set()
+            async with scene.session.get(admin) as answer:
+                assert (answer.status, await answer.text()) == (
+                    503, "it is being stopped\n",
+                )  # fmt: skip
+            assert (await scene.ask())[0] == 200
+
+    played(play)
