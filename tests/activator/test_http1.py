@@ -236,6 +236,33 @@ def test_a_client_that_takes_nothing_is_cut_off():
     play(scene())
 
 
+def test_a_client_that_asks_ten_thousand_times_and_reads_nothing_is_answered_little():
+    """What the kernel takes of answers is all that there is of them."""
+    answered = 0
+
+    async def serve(peer: Peer) -> None:
+        nonlocal answered
+        while True:
+            await peer.head()
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            await peer.send(b"x" * 100_000)
+            answered += 1
+
+    async def scene() -> None:
+        async with rig(impatient(stall_s=0.5)) as made, replica(serve) as port:
+            made.see(port)
+            greedy, other = await made.client(), await made.client()
+            greedy.writer.write(get() * 10_000)
+            await made.until(lambda: answered > 0)
+            assert len((await other.ask(get()))[1]) == 100_000
+            await made.until(lambda: len(made.activator._plane.clients) == 1)
+
+            assert answered < 1000
+            assert made.board_level() == 0
+
+    play(scene())
+
+
 def test_an_answer_is_read_in_peace_by_who_still_sends():
     """The kernel resets a connection that is closed with bytes unread."""
 
