@@ -90,16 +90,19 @@ PHASES: Final = (
 class Durations:
     """How many took how long, in buckets that end at *bounds*."""
 
-    __slots__ = ("_bounds", "counts", "sum_s")
+    __slots__ = ("_bounds", "_first", "counts", "sum_s")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
+        self._first = bounds[0]
         self.counts = [0] * (len(bounds) + 1)
         self.sum_s = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one more."""
-        self.counts[bisect_left(self._bounds, seconds)] += 1
+        # Most holds, and what a small model takes, are in the first.
+        first = seconds <= self._first
+        self.counts[0 if first else bisect_left(self._bounds, seconds)] += 1
         self.sum_s += seconds
 
     @property
