@@ -129,19 +129,18 @@ class Exchange:
         host: bytes | None = None
         connection = upgrade = b""
         coding: bytes | None = None
-        for field in fields:
-            what = REQUEST[field[0]]
+        for name, value in fields:
+            what = REQUEST[name]
             if not what:
-                written.append(b": ".join(field))
+                written.append(b"%b: %b" % (name, value))
                 continue
-            name, value = field
             if what == HOST:
                 if host is not None:
                     return Fault(400, "more than one Host field")
                 host = value.strip()
             elif what == AGENT:
                 self.agent = value
-                written.append(b": ".join(field))
+                written.append(b"%b: %b" % (name, value))
             elif what == LENGTH:
                 length = length_of(value)
                 if length is None or self.length != NONE:
@@ -334,12 +333,11 @@ class Exchange:
         length = NONE
         chunked = False
         named = b""
-        for field in fields:
-            what = ANSWER[field[0]]
+        for name, value in fields:
+            what = ANSWER[name]
             if not what:
-                written.append(b": ".join(field))
+                written.append(b"%b: %b" % (name, value))
                 continue
-            value = field[1]
             if what == LENGTH:
                 number = length_of(value)
                 if number is None or length != NONE:
