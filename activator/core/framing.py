@@ -36,9 +36,10 @@ _HOST: Final = re.compile(
     rb"(?:\.(?:[\w~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)*\.?)(?::([0-9]{0,5}))?"
 )
 _LAST_PORT: Final = 65535
-# Hosts in the wild are as many as there are services; the bounds are against a peer
-# that invents a new one each time.
+# Hosts in the wild are as many as there are services, and answers of a model have few
+# lengths; the bounds are against a peer that invents a new one each time.
 _REMEMBERED: Final = 4096
+_LENGTHS: Final[dict[bytes, int]] = {}
 _LONGEST: Final = 64
 # What 64 bits can hold, with no thought of overflow.
 _MOST_DIGITS: Final = 18
@@ -64,10 +65,16 @@ def length_of(value: bytes) -> int | None:
     >>> length_of(b"12 "), length_of(b"+12"), length_of(b"1,2"), length_of(b"")
     (12, None, None, None)
     """
-    digits = value if value.isdigit() else value.strip(b" \t")
+    known = _LENGTHS.get(value)
+    if known is not None:
+        return known
+    digits = value.strip(b" \t")
     if len(digits) > _MOST_DIGITS or not digits.isdigit():
         return None
-    return int(digits)
+    length = int(digits)
+    if len(_LENGTHS) < _REMEMBERED and value == digits:
+        _LENGTHS[value] = length
+    return length
 
 
 def is_chunked(value: bytes) -> bool:
