@@ -44,7 +44,7 @@ def check(data: bytes, cuts: list[int]) -> Read:
     pieces = [data[a:b] for a, b in zip([0, *ends], ends, strict=False)]
     read, sent = _read(pieces)
     at_once, _ = _read([data])
-    if read != at_once:
+    if not _agree(read, at_once):
         raise DisagreementError(f"cut at {ends}: {read}; at once: {at_once}")
     for asked, upstream in zip(read.whole, sent, strict=True):
         seen, why, rest = by_h11(upstream)
@@ -54,6 +54,16 @@ def check(data: bytes, cuts: list[int]) -> Read:
             )
     _compare(read, data)
     return read
+
+
+def _agree(one: Read, other: Read) -> bool:
+    """Say whether both took and both refused the same.
+
+    With two faults in one head it depends on the reads which is found first: a line
+    without a version, and a length of more than may be.
+    """
+    refused = (one.status > 0) == (other.status > 0)
+    return refused and one[::2] == other[::2]
 
 
 def _read(pieces: list[bytes]) -> tuple[Read, list[bytes]]:

@@ -28,6 +28,12 @@ def test_it_holds_of_any_bytes(data):
     check(*cut(data))
 
 
+def test_a_head_with_two_faults_is_refused_wherever_it_is_cut():
+    # The fuzzer found it: there is no version in its line, and it is too long.
+    for cuts in ([], [8], [8, 10]):
+        assert check(b"GET  /\n\r\n" + b"a" * 2_000, cuts).status > 0
+
+
 @pytest.mark.source
 def test_a_body_that_goes_on_otherwise_is_found(monkeypatch):
     whole = Exchange.upload
