@@ -37,9 +37,8 @@ _PARAMETER: Final = re.compile(rb"([?&;])([^=&;#?]*)=[^&;#]+")
 _SECRET: Final = re.compile(
     rb"key|token|secret|passw|pwd|auth|credential|sig|code", re.IGNORECASE
 )
-_NOTED: Final = re.compile(
-    rb"\n(referer|x-request-id|traceparent): *([^\n]*)", re.IGNORECASE
-)
+_NOTED: Final = frozenset(b"RrXxTt")
+"""What the names of fields that a line shows begin with."""
 _TRACE: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 _JSON: Final = (
@@ -148,18 +147,19 @@ def trace_of(traceparent: bytes) -> bytes:
 
 def _noted(lines: list[bytes]) -> tuple[bytes, bytes, bytes]:
     """Return the first Referer, X-Request-Id and id of a trace among *lines*."""
-    referer = request_id = trace = b""
-    if lines:
-        found: list[tuple[bytes, bytes]]
-        found = _NOTED.findall(b"\n%b" % b"\n".join(lines))
-        for name, value in found[::-1]:
-            if len(name) == 7:
-                referer = value
-            elif len(name) == 12:
-                request_id = value
-            else:
-                trace = trace_of(value)
-    return referer, request_id, trace
+    referer = request_id = parent = b""
+    for line in lines:
+        if line[0] not in _NOTED:
+            continue
+        name, _, value = line.partition(b": ")
+        name = name.lower()
+        if name == b"referer":
+            referer = referer or value
+        elif name == b"x-request-id":
+            request_id = request_id or value
+        elif name == b"traceparent":
+            parent = parent or value
+    return referer, request_id, trace_of(parent) if parent else b""
 
 
 def _protocol(exchange: Exchange) -> bytes:
