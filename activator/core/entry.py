@@ -37,8 +37,14 @@ _PARAMETER: Final = re.compile(rb"([?&;])([^=&;#?]*)=[^&;#]+")
 _SECRET: Final = re.compile(
     rb"key|token|secret|passw|pwd|auth|credential|sig|code", re.IGNORECASE
 )
-_NOTED: Final = frozenset(b"RrXxTt")
-"""What the names of fields that a line shows begin with."""
+_REFERER: Final = b"referer: "
+_REQUEST_ID: Final = b"x-request-id: "
+_PARENT: Final = b"traceparent: "
+_R: Final = ord("r")
+_X: Final = ord("x")
+_T: Final = ord("t")
+_LOWER: Final = 0x20
+"""What a letter in lower case has more."""
 _TRACE: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 _JSON: Final = (
@@ -149,16 +155,13 @@ def _noted(lines: list[bytes]) -> tuple[bytes, bytes, bytes]:
     """Return the first Referer, X-Request-Id and id of a trace among *lines*."""
     referer = request_id = parent = b""
     for line in lines:
-        if line[0] not in _NOTED:
-            continue
-        name, _, value = line.partition(b": ")
-        name = name.lower()
-        if name == b"referer":
-            referer = referer or value
-        elif name == b"x-request-id":
-            request_id = request_id or value
-        elif name == b"traceparent":
-            parent = parent or value
+        first = line[0] | _LOWER
+        if first == _X and line[:14].lower() == _REQUEST_ID:
+            request_id = request_id or line[14:]
+        elif first == _R and line[:9].lower() == _REFERER:
+            referer = referer or line[9:]
+        elif first == _T and line[:13].lower() == _PARENT:
+            parent = parent or line[13:]
     return referer, request_id, trace_of(parent) if parent else b""
 
 
