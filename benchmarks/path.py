@@ -1,10 +1,11 @@
 """What a request costs in the activator's own code: no kernel, no event loop.
 
-    python -m benchmarks.path [gets|posts] [--instructions]
+    python -m benchmarks.path [gets|posts] [--instructions] [--access-log json|combined]
 
 Client and replica are objects that take what is written; time is counted, not read, so
 that runs do the same. Microseconds are of this process, the least of seven rounds.
 Instructions are counted by valgrind, exactly: a run of many requests less a run of few.
+An access log's lines are made and joined, and go nowhere.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 
 from prometheus_client import CollectorRegistry
 
+from activator.access_log import AccessLog
 from activator.http1 import Http1
 from activator.server import Activator, ActivatorSettings
 from activator.upstream import Upstream
@@ -65,15 +67,38 @@ class Transport:
         return False
 
 
-async def prepare(what: str) -> tuple[Http1, Ends, list[bytes]]:
-    """Return a client's connection to an activator whose replicas are connected."""
+class Nowhere:
+    """Takes all lines of an access log."""
+
+    def put(self, data: bytes) -> int:
+        return len(data)
+
+    def reopen(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+async def prepare(what: str, form: str) -> tuple[Http1, Ends, list[bytes]]:
+    """Return a client's connection to an activator whose replicas are connected.
+
+    *form* is that of the access log, or off.
+    """
     posts = what == "posts"
     messages = load.posts(HOSTS) if posts else load.get()
     number = f"{1:016x}".encode()
     messages = [each.replace(load.NUMBER.encode(), number) for each in messages]
     clock = itertools.count(1.0, 1e-6).__next__
+    log = None
+    if form != "off":
+        log = AccessLog(Nowhere(), clock, time.time, json=form == "json")
     activator = Activator(
-        ActivatorSettings(seed=1), plain.ignore, CollectorRegistry(), clock=clock
+        ActivatorSettings(seed=1),
+        plain.ignore,
+        CollectorRegistry(),
+        clock=clock,
+        log=log,
     )
     hosts, replicas = (HOSTS, REPLICAS) if posts else (1, 1)
     activator.reroute(tuple(plain.route(f"svc-{each}") for each in range(hosts)))
@@ -102,9 +127,9 @@ def drive(client: Http1, ends: Ends, messages: list[bytes], count: int) -> None:
             raise RuntimeError("a request was not answered")
 
 
-async def timed(what: str) -> float:
+async def timed(what: str, form: str) -> float:
     """Return microseconds of a request."""
-    client, ends, messages = await prepare(what)
+    client, ends, messages = await prepare(what, form)
     took = []
     for _ in range(ROUNDS):
         begun = time.process_time()
@@ -113,20 +138,20 @@ async def timed(what: str) -> float:
     return min(took) / ROUND * 1e6
 
 
-async def only(what: str, count: int) -> None:
+async def only(what: str, form: str, count: int) -> None:
     """Do what is counted from outside."""
-    client, ends, messages = await prepare(what)
+    client, ends, messages = await prepare(what, form)
     drive(client, ends, messages, count)
 
 
-def instructions(what: str) -> float:
+def instructions(what: str, form: str) -> float:
     """Return how many a request takes, on the code that this process imports."""
     counts = []
     for count in (FEW, MANY):
         command = (
             "valgrind", "--tool=cachegrind", "--cache-sim=no",
             f"--cachegrind-out-file={os.devnull}", sys.executable, "-P",
-            "-m", "benchmarks.path", what, f"--count={count}",
+            "-m", "benchmarks.path", what, f"--count={count}", f"--access-log={form}",
         )  # fmt: skip
         environ = {**os.environ, "PYTHONHASHSEED": "0"}
         done = subprocess.run(
@@ -143,18 +168,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("gets", "posts"))
     parser.add_argument("--instructions", action="store_true")
+    parser.add_argument(
+        "--access-log", choices=("off", "json", "combined"), default="off", dest="form"
+    )
     parser.add_argument("--count", type=int, help="only ask so often, and say nothing")
     asked = parser.parse_args()
     if asked.count is not None:
-        asyncio.run(only(asked.what or "gets", asked.count))
+        asyncio.run(only(asked.what or "gets", asked.form, asked.count))
         return
     counts = asked.instructions and shutil.which("valgrind") is not None
     if asked.instructions and not counts:
         print("instructions are not counted: apt-get install valgrind")
     for what in (asked.what,) if asked.what else ("gets", "posts"):
-        said = f"{what:6}{asyncio.run(timed(what)):8.2f} µs a request"
+        said = f"{what:6}{asyncio.run(timed(what, asked.form)):8.2f} µs a request"
         if counts:
-            said += f"{instructions(what):12,.0f} instructions a request"
+            said += f"{instructions(what, asked.form):12,.0f} instructions a request"
         print(said)
 
 
