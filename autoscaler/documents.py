@@ -14,6 +14,7 @@ from autoscaler.fields import unknown
 from autoscaler.marked import MalformedError, Marked, parse
 from autoscaler.notes import Level, Note
 from autoscaler.place import Place
+from autoscaler.signature import Look, Signature, look
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _FILE_BYTES = 4 << 20
@@ -58,8 +59,9 @@ class Documents:
 
     services: tuple[Document, ...] = ()
     runtimes: tuple[Document, ...] = ()
-    files: tuple[str, ...] = ()
-    """Every file that was read, and every directory, for those who watch them."""
+    seen: Signature = ()
+    """Every file that was read, and every directory, as it was before it was read, for
+    those who watch them."""
     notes: tuple[Note, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -75,7 +77,7 @@ class _Shelf:
 def load(paths: Sequence[Path]) -> Documents:
     """Read files and directories; what is wrong is kept in `problems`, not raised."""
     shelf = _Shelf()
-    watched: dict[str, None] = {}
+    watched: dict[str, Look] = {}
     named = frozenset(path for path in paths if not path.is_dir())
     for path in _files(paths, watched, shelf.problems):
         _read(path, shelf, named=path in named)
@@ -86,7 +88,7 @@ def load(paths: Sequence[Path]) -> Documents:
     return Documents(
         services=tuple(shelf.services),
         runtimes=tuple(shelf.runtimes),
-        files=tuple(watched),
+        seen=tuple(watched.values()),
         notes=tuple(shelf.notes),
         problems=tuple(shelf.problems),
     )
@@ -102,10 +104,11 @@ def shipped() -> tuple[Document, ...]:
 
 
 def _files(
-    paths: Sequence[Path], watched: dict[str, None], problems: list[Problem]
+    paths: Sequence[Path], watched: dict[str, Look], problems: list[Problem]
 ) -> Iterator[Path]:
     seen = set()
     for path in paths:
+        before = look(str(path))
         try:
             found = _inside(path) if path.is_dir() else [path]
         except OSError as error:
@@ -114,9 +117,9 @@ def _files(
         if path.is_dir() and not found:
             rule = f"has no file that ends in {', '.join(SUFFIXES)}"
             problems.append(Problem(file=str(path), rule=rule))
-        watched[str(path)] = None
+        watched[str(path)] = before
         for each in found:
-            watched[str(each)] = None
+            watched[str(each)] = look(str(each))
             if (real := os.path.realpath(each)) not in seen:
                 seen.add(real)
                 yield each

@@ -15,7 +15,7 @@ from tests.activator.rig import Peer
 STEADY = "steady-soak.localhost"
 SLEEPER = "sleeper-soak.localhost"
 NOBODY = "nobody-soak.localhost"
-ANSWER_S = 30.0
+ANSWER_S = 60.0
 
 
 class WrongError(Exception):

@@ -143,7 +143,7 @@ class Machine:
                     others = [
                         group.create_task(admin.run(doors.admin)),
                         group.create_task(
-                            watch(lambda: self._source.files, self._reread, self.reload)
+                            watch(lambda: self._source.seen, self._reread, self.reload)
                         ),
                         group.create_task(
                             gauge(

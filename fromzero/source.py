@@ -8,6 +8,7 @@ from pathlib import Path
 from autoscaler import versions
 from autoscaler.documents import load
 from autoscaler.kserve import Defaults, Plan, plan, require
+from autoscaler.signature import signature
 
 
 class Source:
@@ -19,8 +20,8 @@ class Source:
     def __init__(
         self, paths: Sequence[Path], defaults: Defaults, state_dir: Path
     ) -> None:
-        self.files: tuple[str, ...] = tuple(map(str, paths))
-        """What the last reading looked at: a change there is a reason for the next."""
+        self.seen = signature(map(str, paths))
+        """What the last reading looked at: a change since is a reason for the next."""
         self._paths = tuple(paths)
         self._defaults = defaults
         self._directory = versions.directory_of(state_dir, paths)
@@ -32,7 +33,7 @@ class Source:
     def read(self) -> Plan:
         """Return what the documents mean now; raise BadInput with all problems."""
         documents = load(self._paths)
-        self.files = documents.files or self.files
+        self.seen = documents.seen or self.seen
         return require(plan(documents, self._defaults, self._memory))
 
     def keep(self, plan: Plan) -> None:

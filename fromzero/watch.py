@@ -7,53 +7,36 @@ over a network, costs a stat for each file, and needs no thread.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+
+from autoscaler.signature import Signature, signature
 
 _EVERY_S = 0.5
 
-Signature = tuple[tuple[str, int, int, int], ...]
-
-
-def signature(paths: Iterable[str]) -> Signature:
-    """Return what differs when one of *paths*, files or directories, has changed."""
-    found = []
-    for path in paths:
-        try:
-            stat = os.stat(path)
-        except OSError:
-            found.append((path, 0, 0, 0))
-        else:
-            found.append((path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
-    return tuple(found)
-
 
 async def watch(
-    paths: Callable[[], Iterable[str]],
+    seen: Callable[[], Signature],
     changed: Callable[[], Awaitable[None]],
     asked: asyncio.Event,
     every_s: float = _EVERY_S,
 ) -> None:
-    """Await *changed* whenever *paths* are not what they were, or *asked* is set.
+    """Await *changed* whenever files are not as last *seen*, or *asked* is set.
 
     What still changes from one look to the next is left alone until it rests: an
     editor or a copy is at work.
     """
-    settled = before = signature(paths())
+    last = settled = before = seen()
     while True:
         try:
             async with asyncio.timeout(every_s):
                 await asked.wait()
         except TimeoutError:
             pass
-        now = signature(paths())
+        now = signature(path for path, *_ in last)
         if asked.is_set() or (now != settled and now == before):
             asked.clear()
             await changed()
-            # As it was before the reading: what changed meanwhile is seen next time.
-            settled = now if set(_names(now)) == set(paths()) else signature(paths())
+            # What changed after it was read is seen next time.
+            settled = now if seen() is last else seen()
+            last = seen()
         before = now
-
-
-def _names(of: Signature) -> tuple[str, ...]:
-    return tuple(path for path, *_ in of)

@@ -10,7 +10,7 @@ from benchmarks.soak import soak
 @pytest.mark.slow
 def test_mixed_traffic_leaves_nothing_behind_and_all_of_it_is_counted():
     async def scene():
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(150):
             return await soak(20.0, seed=1)
 
     found = asyncio.run(scene())

@@ -30,7 +30,7 @@ def test_a_directory_is_read_in_order_of_names_and_hidden_files_are_not(tmp_path
     found = load([tmp_path])
 
     assert [each.name for each in found.services] == ["ax", "bx"]
-    assert found.files == (
+    assert tuple(path for path, *_ in found.seen) == (
         str(tmp_path),
         str(tmp_path / "a.json"),
         str(tmp_path / "b.yaml"),

@@ -41,7 +41,7 @@ def test_what_documents_say_is_planned_and_they_are_what_to_watch(documents, tmp
     read = source(documents, tmp_path)
 
     assert names(read.served) == ["echo-predictor-00001"]
-    assert set(read.files) == {str(documents.parent), str(documents)}
+    assert {path for path, *_ in read.seen} == {str(documents.parent), str(documents)}
 
 
 def test_bad_documents_are_raised_with_all_problems(documents, tmp_path):
@@ -71,7 +71,7 @@ def test_bad_documents_change_nothing_and_are_watched_on(documents, tmp_path):
         read.read()
 
     assert names(read.served) == ["echo-predictor-00001"]
-    assert str(other) in read.files
+    assert str(other) in [path for path, *_ in read.seen]
 
 
 def test_versions_are_remembered_across_restarts(documents, tmp_path):

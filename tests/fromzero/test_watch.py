@@ -4,7 +4,8 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 
-from fromzero.watch import signature, watch
+from autoscaler.signature import signature
+from fromzero.watch import watch
 
 SOON_S = 0.005
 
@@ -33,7 +34,7 @@ async def watching(*paths, every_s=SOON_S):
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         names = [str(path) for path in paths]
         task = group.create_task(
-            watch(lambda: names, seen.changed, seen.asked, every_s)
+            watch(lambda: signature(names), seen.changed, seen.asked, every_s)
         )
         await asyncio.sleep(0)  # It looks before anything changes.
         yield seen
@@ -101,12 +102,36 @@ def test_one_change_is_told_once(tmp_path):
     asyncio.run(scene())
 
 
-def test_a_signature_is_the_same_until_something_changes(tmp_path):
-    path = tmp_path / "a.yaml"
-    path.write_text("one")
-    names = [str(path), str(tmp_path / "nothing")]
+def test_what_changed_between_its_reading_and_the_first_look_is_told(tmp_path):
+    async def scene():
+        path = tmp_path / "a.yaml"
+        path.write_text("one")
+        read, seen = signature([str(path)]), Seen()
+        path.write_text("two, longer")
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            work = watch(lambda: read, seen.changed, seen.asked, SOON_S)
+            task = group.create_task(work)
+            await seen.times(1)
+            task.cancel()
 
-    assert signature(names) == signature(names)
-    before = signature(names)
-    path.write_text("two, longer")
-    assert signature(names) != before
+    asyncio.run(scene())
+
+
+def test_what_could_not_be_read_is_tried_once_for_each_change(tmp_path):
+    async def scene():
+        path = tmp_path / "a.yaml"
+        path.write_text("one")
+        read, seen = signature([str(path)]), Seen()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            work = watch(lambda: read, seen.changed, seen.asked, SOON_S)
+            task = group.create_task(work)
+            path.write_text("two, longer")
+            await seen.times(1)
+            path.write_text("three, longer than that")
+            await seen.times(2)
+            await asyncio.sleep(10 * SOON_S)
+            task.cancel()
+
+        assert seen.count == 2
+
+    asyncio.run(scene())
