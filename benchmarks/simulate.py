@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
 from simulations.cluster import Behaviour
+from simulations.coldstart import measured
 from simulations.report import figures
 from simulations.run import End
 from simulations.workload import Phase, poisson
@@ -67,7 +68,7 @@ def ours(requests: int, rate: float, concurrency: int, *, seed: int) -> Timed:
         ),
         gate=GateSpec(container_concurrency=concurrency, max_held=100_000),
     )
-    model = Model(key=KEY, spec=spec, behaviour=Behaviour(cold_start_s=(COLD_S,)))
+    model = Model(key=KEY, spec=spec, behaviour=Behaviour(cold_start=measured(COLD_S)))
     world = World(Scenario(models=(model,), workloads=(load,), until=until))
     drawn = time.process_time()
     run = world.run()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fromzero import planning, traces
 from fromzero.flags import Flags, Records, dumps, texts
 from fromzero.lean import become
 from fromzero.logs import LogFormat
@@ -27,6 +28,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(traces.app, name="trace")
+app.command()(planning.simulate)
 
 Paths = Annotated[
     list[Path],

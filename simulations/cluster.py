@@ -10,7 +10,8 @@ from math import inf
 from typing import Protocol
 
 from autoscaler.core.domain import Replica, RevisionKey, StartFailure
-from simulations.chance import exponential, quantile, uniform
+from simulations.chance import exponential, uniform
+from simulations.coldstart import A_SECOND, ColdStart
 from simulations.engine import Engine, Rank
 
 
@@ -30,8 +31,8 @@ class Failing:
 class Behaviour:
     """What replicas of one revision do, whatever is asked of them."""
 
-    cold_start_s: tuple[float, ...] = (1.0,)
-    """Quantiles at equal steps of the time from launch to ready; one: constant."""
+    cold_start: ColdStart = A_SECOND
+    """From launch to ready."""
     lifetime_s: float = inf
     """Mean time from ready to a crash, exponential."""
     stop_s: float = 0.0
@@ -184,8 +185,10 @@ class Cluster:
                 at = now + failing.after_s
                 self._engine.at(at, Rank.DEPARTURE, self._fail, (machine, failure))
                 return
-        chance = uniform(self._seed, f"{key}/start", machine.number)
-        at = now + quantile(behaviour.cold_start_s, chance)
+        at = now
+        for phase in behaviour.cold_start:
+            chance = uniform(self._seed, f"{key}/{phase.name}", machine.number)
+            at += phase.draw(chance)
         self._engine.at(at, Rank.DEPARTURE, self._listen, machine)
 
     def _listen(self, machine: Machine, now: float) -> None:

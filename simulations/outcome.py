@@ -70,3 +70,45 @@ class Origin:
     span_s: float
     requests: int
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Settings that a search has tried, by what they cost and who waited."""
+
+    settings: Mapping[str, str]
+    cost_s: float
+    """GPU-seconds, or replica-seconds without GPUs."""
+    wait_s: float
+    """99 of 100 answered requests waited no longer."""
+    cold: float
+    """Share of requests that found no ready replica."""
+    name: str = ""
+    """What it is, if it is more than one of many: "the pick", "Knative's"."""
+    front: bool = False
+    """Nothing that was tried costs less and has shorter waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heat:
+    """What two settings do together, the others as they were picked."""
+
+    across: str
+    up: str
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    cost_s: tuple[tuple[float, ...], ...]
+    """By row, then column."""
+    wait_s: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """What a search has found."""
+
+    points: tuple[Point, ...]
+    goal: str
+    """What the pick had to meet, in words."""
+    verdict: str
+    """How it does, on what was not used for choosing too."""
+    heat: Heat | None = None

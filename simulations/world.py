@@ -36,6 +36,9 @@ from simulations.workload import Requests, Workload, merge
 _REST_S = 30.0
 """How long a dead activator's slots rest; none dies here."""
 
+_STEPS = 200
+"""In how many stretches somebody who watches is told."""
+
 _RESTLESS = 1000
 """Rounds in one instant after which a machine is held to go round for ever."""
 
@@ -104,13 +107,24 @@ class World:
         for model in scenario.models:
             self.add(model, now)
 
-    def run(self) -> Run:
-        """Let the whole scenario happen."""
+    def run(self, watch: Callable[[float], bool] | None = None) -> Run:
+        """Let the whole scenario happen.
+
+        *watch* is told now and then what share of it has; False ends it there, and what
+        is returned is what was found until then.
+        """
         engine, scenario = self.engine, self._scenario
         for at, change in scenario.changes:
             engine.at(at, Rank.DEPARTURE, self._change, change)
         self._traffic.walk()
-        engine.run(until=scenario.until)
+        if watch is None:
+            engine.run(until=scenario.until)
+        else:
+            for step in range(1, _STEPS + 1):
+                engine.run(until=scenario.until * step / _STEPS)
+                if not watch(step / _STEPS):
+                    break
+            self._run.until = engine.now
         self.cluster.close()
         return self._run
 

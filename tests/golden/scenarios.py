@@ -14,6 +14,7 @@ from autoscaler.core.domain import (
     ScalingSpec,
 )
 from simulations.cluster import Behaviour, Failing
+from simulations.coldstart import measured
 from simulations.workload import Phase, paced, poisson
 from simulations.world import Model, Scenario
 
@@ -46,7 +47,9 @@ def waves() -> Scenario:
     """A minute of even load in each five, and nothing in between: no chance at all."""
     load = (Phase(length_s=60, rate=2), Phase(length_s=240, rate=0))
     return Scenario(
-        models=(model(LLM, behaviour=Behaviour(cold_start_s=(12.0,), stop_s=1.0)),),
+        models=(
+            model(LLM, behaviour=Behaviour(cold_start=measured(12.0), stop_s=1.0)),
+        ),
         workloads=(paced(LLM, load, service_s=1.5, until=1_500),),
         until=1_800,
     )
@@ -61,7 +64,7 @@ def bursts() -> Scenario:
         Phase(length_s=300, rate=0.0),
     )
     return Scenario(
-        models=(model(LLM, behaviour=Behaviour(cold_start_s=(3.0, 5.0, 20.0))),),
+        models=(model(LLM, behaviour=Behaviour(cold_start=measured(3.0, 5.0, 20.0))),),
         workloads=(poisson(LLM, load, service_s=0.6, until=1_800, seed=5),),
         until=2_000,
         activators=2,
@@ -76,7 +79,7 @@ def trouble() -> Scenario:
         Failing(begin=0.0, end=15.0, after_s=2.0, reason="exit status 1: no weights"),
         Failing(begin=780.0, end=830.0, after_s=1.0, reason="CUDA: no", final=True),
     )
-    behaviour = Behaviour(cold_start_s=(8.0,), lifetime_s=90.0, failing=failing)
+    behaviour = Behaviour(cold_start=measured(8.0), lifetime_s=90.0, failing=failing)
     small = model(LLM, concurrency=2, behaviour=behaviour)
     gate = replace(small.spec.gate, max_held=12, hold_limit_s=10.0)
     return Scenario(
@@ -88,7 +91,7 @@ def trouble() -> Scenario:
 
 def room() -> Scenario:
     """Three models, two GPUs: who is idle makes room, who is busy does in the end."""
-    behaviour = Behaviour(cold_start_s=(6.0,), stop_s=2.0)
+    behaviour = Behaviour(cold_start=measured(6.0), stop_s=2.0)
     one = replace(SLEEPY, max_replicas=1)
     loads = (
         (Phase(length_s=400, rate=0.5), Phase(length_s=200, rate=0.0)),
@@ -125,7 +128,7 @@ def rates() -> Scenario:
         max_scale_up_rate=2.0,
         scale_down_delay_s=40,
     )
-    behaviour = Behaviour(cold_start_s=(4.0, 6.0), lifetime_s=150.0)
+    behaviour = Behaviour(cold_start=measured(4.0, 6.0), lifetime_s=150.0)
     many = model(LLM, scaling, concurrency=0, behaviour=behaviour)
     gate = replace(many.spec.gate, max_held_bytes=50_000)
     workload = poisson(LLM, load, service_s=0.4, until=1_200, seed=12)

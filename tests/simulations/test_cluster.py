@@ -4,6 +4,7 @@ from math import inf
 
 from autoscaler.core.domain import Replica, RevisionKey, StartFailure
 from simulations.cluster import Behaviour, Cluster, Failing, Machine, Part
+from simulations.coldstart import measured
 from simulations.engine import Engine
 
 LLM = RevisionKey("default", "llm")
@@ -40,7 +41,7 @@ def cluster(behaviour: Behaviour) -> tuple[Engine, Heard, Cluster]:
 
 
 def test_a_replica_is_seen_at_once_listens_after_its_start_and_goes_when_told():
-    engine, heard, replicas = cluster(Behaviour(cold_start_s=(30.0,), stop_s=5.0))
+    engine, heard, replicas = cluster(Behaviour(cold_start=measured(30.0), stop_s=5.0))
 
     replicas.scale(LLM, 1, ())
     engine.run(until=100.0)
@@ -84,7 +85,7 @@ def test_a_name_that_is_gone_stops_nobody_else():
 
 
 def test_without_names_the_ones_that_serve_nobody_yet_go_first():
-    engine, _, replicas = cluster(Behaviour(cold_start_s=(10.0,)))
+    engine, _, replicas = cluster(Behaviour(cold_start=measured(10.0)))
     replicas.scale(LLM, 1, ())
     engine.run(until=15.0)
     replicas.scale(LLM, 3, ())
@@ -117,7 +118,7 @@ def test_a_start_in_a_failing_stretch_fails_and_the_next_one_does_not():
 def test_a_start_that_is_stopped_neither_listens_nor_fails():
     failing = Failing(begin=5.0, end=10.0, after_s=2.0)
     engine, heard, replicas = cluster(
-        Behaviour(cold_start_s=(3.0,), stop_s=9.0, failing=(failing,))
+        Behaviour(cold_start=measured(3.0), stop_s=9.0, failing=(failing,))
     )
 
     replicas.scale(LLM, 1, ())
@@ -170,7 +171,7 @@ def test_a_replica_stopped_with_requests_in_flight_breaks_them():
 
 def test_start_times_are_the_replicas_own_whoever_else_starts():
     def starts(also: bool) -> list[float]:
-        engine, _, replicas = cluster(Behaviour(cold_start_s=(10.0, 90.0)))
+        engine, _, replicas = cluster(Behaviour(cold_start=measured(10.0, 90.0)))
         replicas.configure(IRIS, Behaviour())
         if also:
             replicas.scale(IRIS, 3, ())
@@ -185,7 +186,7 @@ def test_start_times_are_the_replicas_own_whoever_else_starts():
 
 
 def test_parts_of_those_still_there_end_with_the_run():
-    engine, _, replicas = cluster(Behaviour(cold_start_s=(30.0,)))
+    engine, _, replicas = cluster(Behaviour(cold_start=measured(30.0)))
     replicas.scale(LLM, 1, ())
     engine.run(until=100.0)
 

@@ -12,6 +12,7 @@ import pytest
 from autoscaler.core.commands import Order
 from autoscaler.core.domain import Budget, RevisionKey, ScalingSpec
 from simulations.cluster import Behaviour, Failing, Part
+from simulations.coldstart import measured
 from simulations.report import Figures, figures, render
 from simulations.run import End, Run
 from simulations.workload import Phase, paced, poisson
@@ -45,7 +46,7 @@ def test_a_day_of_square_waves_costs_what_a_hand_computes():
     # Each hour: 10 minutes of a request a second, served in 0.5 s, then nothing.
     load = (Phase(length_s=600, rate=1), Phase(length_s=3_000, rate=0))
     one = replace(SLEEPY, max_replicas=1)
-    behaviour = Behaviour(cold_start_s=(20.0,), stop_s=1.0)
+    behaviour = Behaviour(cold_start=measured(20.0), stop_s=1.0)
     scenario = Scenario(
         models=(model(LLM, one, behaviour=behaviour),),
         workloads=(paced(LLM, load, service_s=0.5, until=DAY),),
@@ -74,7 +75,7 @@ def test_a_day_of_bursts_scales_out_and_loses_nothing():
         Phase(length_s=60, rate=30.0),
         Phase(length_s=2_340, rate=0.0),
     )
-    behaviour = Behaviour(cold_start_s=(4.0, 6.0, 30.0))
+    behaviour = Behaviour(cold_start=measured(4.0, 6.0, 30.0))
     scenario = Scenario(
         models=(model(LLM, behaviour=behaviour),),
         workloads=(poisson(LLM, load, service_s=0.5, until=DAY, seed=8),),
@@ -100,7 +101,7 @@ def test_a_day_of_failing_starts_answers_again_when_they_succeed():
         for hour in range(0, 24, 2)
     )
     load = (Phase(length_s=DAY, rate=0.5),)
-    behaviour = Behaviour(cold_start_s=(5.0,), lifetime_s=600.0, failing=failing)
+    behaviour = Behaviour(cold_start=measured(5.0), lifetime_s=600.0, failing=failing)
     workload = poisson(LLM, load, service_s=0.4, until=DAY, seed=9)
     scenario = Scenario(
         models=(model(LLM, behaviour=behaviour),),
@@ -130,7 +131,7 @@ def test_a_day_of_failing_starts_answers_again_when_they_succeed():
 def test_a_day_of_replicas_that_die_keeps_a_pinned_model_up():
     load = (Phase(length_s=DAY, rate=1.0),)
     pinned = replace(SLEEPY, min_replicas=2)
-    behaviour = Behaviour(cold_start_s=(3.0,), lifetime_s=300.0)
+    behaviour = Behaviour(cold_start=measured(3.0), lifetime_s=300.0)
     workload = poisson(LLM, load, service_s=0.3, until=DAY, seed=10)
     scenario = Scenario(
         models=(model(LLM, pinned, behaviour=behaviour),),
@@ -149,7 +150,7 @@ def test_a_day_of_replicas_that_die_keeps_a_pinned_model_up():
 @pytest.mark.slow
 def test_a_day_without_room_for_all_serves_all_in_turn():
     one = replace(SLEEPY, max_replicas=1)
-    behaviour = Behaviour(cold_start_s=(5.0,), stop_s=2.0)
+    behaviour = Behaviour(cold_start=measured(5.0), stop_s=2.0)
     load = (Phase(length_s=300, rate=0.3), Phase(length_s=300, rate=0.0))
     keys = (LLM, IRIS, TEXT)
     scenario = Scenario(
@@ -174,7 +175,7 @@ def test_a_day_without_room_for_all_serves_all_in_turn():
 def test_clients_that_leave_end_as_left_and_wake_no_more_than_they_must():
     load = (Phase(length_s=5, rate=2.0), Phase(length_s=895, rate=0.0))
     one = replace(SLEEPY, max_replicas=1)
-    behaviour = Behaviour(cold_start_s=(30.0,))
+    behaviour = Behaviour(cold_start=measured(30.0))
     workload = paced(LLM, load, service_s=0.5, until=9_000)
     scenario = Scenario(
         models=(model(LLM, one, behaviour=behaviour),),

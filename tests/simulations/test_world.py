@@ -11,6 +11,7 @@ import pytest
 import autoscaler.clock
 from autoscaler.core.domain import GateSpec
 from simulations.cluster import Behaviour
+from simulations.coldstart import measured
 from simulations.report import figures, render
 from simulations.run import End
 from simulations.workload import Phase, Workload, paced
@@ -25,7 +26,7 @@ def at(*arrivals: float, service_s: float = 1.0) -> Workload:
 
 def scenario(*arrivals: float, until: float = 300.0, **changes) -> Scenario:
     return Scenario(
-        models=(model(LLM, behaviour=Behaviour(cold_start_s=(5.0,))),),
+        models=(model(LLM, behaviour=Behaviour(cold_start=measured(5.0))),),
         workloads=(at(*arrivals),),
         until=until,
         **changes,
@@ -65,7 +66,7 @@ def test_a_departure_frees_its_slot_for_an_arrival_at_the_same_instant():
 
 
 def test_a_queue_that_is_full_turns_away_and_says_why():
-    small = model(LLM, behaviour=Behaviour(cold_start_s=(5.0,)))
+    small = model(LLM, behaviour=Behaviour(cold_start=measured(5.0)))
     gate = GateSpec(container_concurrency=1, max_held=2)
     world = World(
         Scenario(
@@ -87,7 +88,7 @@ def test_a_queue_that_is_full_turns_away_and_says_why():
 
 
 def test_a_hold_ends_when_its_limit_does():
-    slow = model(LLM, behaviour=Behaviour(cold_start_s=(500.0,)))
+    slow = model(LLM, behaviour=Behaviour(cold_start=measured(500.0)))
     gate = GateSpec(hold_limit_s=30.0)
     world = World(
         Scenario(
@@ -105,7 +106,7 @@ def test_a_hold_ends_when_its_limit_does():
 
 
 def test_two_activators_share_the_requests_and_every_replica():
-    quick = Behaviour(cold_start_s=(0.2,))
+    quick = Behaviour(cold_start=measured(0.2))
     run = World(
         Scenario(
             models=(model(LLM, concurrency=0, behaviour=quick),),

@@ -1,0 +1,107 @@
+"""`fromzero simulate` and `tune`, as typer has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fromzero.flags import texts
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATH…",
+        help="Files or directories with InferenceService and ServingRuntime documents.",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="For all replicas together [any]."),
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", metavar="N", help="For all replicas together [any]."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings; see docs/settings.md."),
+]
+Trace = Annotated[
+    Path, typer.Option("--trace", metavar="FILE", help="Requests, of any format.")
+]
+ColdStart = Annotated[
+    str,
+    typer.Option(
+        "--cold-start",
+        metavar="HOW",
+        help="How long a start takes: 37s, nvme, lognormal(40s,10s) …",
+    ),
+]
+TraceForm = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="Of the trace [recognised].")
+]
+Model = Annotated[
+    str, typer.Option("--model", metavar="NAME", help="Only its requests [all].")
+]
+ServiceTime = Annotated[
+    str,
+    typer.Option(
+        "--service-time",
+        metavar="TIME",
+        help="At a replica, where the trace does not say.",
+    ),
+]
+TokenTime = Annotated[
+    str,
+    typer.Option(
+        "--token-time", metavar="IN,OUT", help="And for each token, as 0.2ms,20ms."
+    ),
+]
+Begin = Annotated[
+    str, typer.Option("--from", metavar="TIME", help="Only from there on.")
+]
+End = Annotated[str, typer.Option("--to", metavar="TIME", help="Only until there.")]
+Seed = Annotated[int, typer.Option("--seed", help="What chance begins with.")]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", help="Write a page.")
+]
+
+
+def simulate(
+    paths: Paths,
+    trace: Trace,
+    cold_start: ColdStart,
+    report: Report = None,
+    service_time: ServiceTime = "",
+    token_time: TokenTime = "",
+    model: Model = "",
+    begin: Begin = "",
+    end: End = "",
+    seed: Seed = 1,
+    form: TraceForm = "",
+    memory: Memory = None,
+    gpus: Gpus = None,
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say what these settings would have cost on a trace, and who would have waited."""
+    from fromzero.simulate import Asked
+    from fromzero.simulate import simulate as simulated
+
+    asked = Asked(
+        paths=tuple(paths),
+        trace=trace,
+        cold_start=cold_start,
+        form=form,
+        model=model,
+        service_time=service_time,
+        token_time=token_time,
+        begin=begin,
+        end=end,
+        seed=seed,
+        config=config,
+        flags=texts(memory=memory, gpus=gpus),
+    )
+    raise typer.Exit(simulated(asked, report, as_json=as_json))

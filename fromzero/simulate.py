@@ -1,0 +1,285 @@
+"""`fromzero simulate`: what settings would have cost, and who would have waited."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from autoscaler import versions
+from autoscaler.core.domain import Budget, RevisionKey, RevisionSpec
+from autoscaler.documents import load
+from autoscaler.kserve import plan as planned
+from autoscaler.quantity import seconds
+from fromzero import __version__
+from fromzero.config import Settings, resolve
+from fromzero.errors import CommandError
+from fromzero.printable import printable
+from fromzero.show import console
+from fromzero.traces import opened, span, told
+from simulations import edit, plan
+from simulations.coldstart import ColdStartError, describe, parse
+from simulations.outcome import Origin, Outcome
+from simulations.page.html import render
+from simulations.page.parts import rows
+from simulations.summary import duration
+from simulations.totals import totals
+from simulations.trace import Trace
+
+HERE, KNATIVE, ALWAYS = "these settings", "Knative's", "always on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the command line says, of `simulate` and `tune` alike."""
+
+    paths: tuple[Path, ...]
+    trace: Path
+    cold_start: str
+    form: str = ""
+    model: str = ""
+    service_time: str = ""
+    token_time: str = ""
+    begin: str = ""
+    end: str = ""
+    seed: int = 1
+    config: Path | None = None
+    flags: Mapping[str, object] | None = None
+
+
+def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
+    """Return what to simulate, and the settings that the documents have."""
+    settings = resolve(asked.flags or {}, os.environ, asked.config)
+    specs = _predictors(asked.paths, settings)
+    trace = opened(asked.trace, asked.form, asked.seed)
+    with told():
+        if asked.begin or asked.end:
+            end = span(asked.end) if asked.end else trace.span_s
+            trace = edit.slice_(trace, span(asked.begin or "0s"), end)
+        keys, trace = _matched(trace, specs, asked.model)
+        try:
+            start = parse(asked.cold_start)
+        except ColdStartError as error:
+            raise CommandError(f"--cold-start {error}") from error
+        used = {key: spec for key, spec in specs.values() if key in set(keys.values())}
+        found = plan.Question(
+            trace=trace,
+            keys=keys,
+            service=_service(asked),
+            cold_start=start,
+            budget=Budget(memory=settings.memory, gpus=len(settings.gpus) or None),
+            seed=asked.seed,
+        )
+        plan.workloads(found)
+    return found, used
+
+
+def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
+    """Print one screen, or JSON, and write the report; return the exit status."""
+    ours, specs = question(asked)
+    ways: list[tuple[str, Callable[[RevisionSpec], RevisionSpec]]] = [
+        (HERE, lambda spec: spec),
+        (KNATIVE, plan.defaults),
+        (ALWAYS, plan.always_on),
+    ]
+    found: list[Outcome] = []
+    with watching(len(ways)) as watch:
+        for place, (name, change) in enumerate(ways):
+            changed = {key: change(spec) for key, spec in specs.items()}
+            found.append(plan.answer(name, ours, changed, watch(name, place)))
+            if watch.stopped:
+                break
+    origin = origin_of(asked, ours)
+    if as_json:
+        print(json.dumps([_as_json(each) for each in found], indent=2))
+    else:
+        for line in lines(found, ours, stopped=watch.stopped):
+            print(printable(line))
+    if report is not None:
+        write(report, render(found, origin))
+    return 130 if watch.stopped else 0
+
+
+def lines(
+    outcomes: Sequence[Outcome], asked: plan.Question, *, stopped: bool
+) -> Iterator[str]:
+    """Yield one screen: a column for each outcome."""
+    trace = asked.trace
+    yield (
+        f"{len(trace):,} requests in {duration(trace.span_s)}; a start takes "
+        f"{describe(asked.cold_start)}"
+    )
+    for remark in trace.remarks:
+        yield f"note: {remark}"
+    if stopped:
+        yield "stopped: what follows was found until then"
+    yield ""
+    unit = "GPU-hours" if outcomes[0].gpus else "replica-hours"
+    table = [("", [each.name for each in outcomes])]
+    table += rows([totals(each) for each in outcomes], unit)
+    width = max(len(name) for name, _ in table) + 2
+    widths = [
+        max(map(len, column)) + 3 for column in zip(*(c for _, c in table), strict=True)
+    ]
+    for name, cells in table:
+        padded = (f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True))
+        yield f"{name:<{width}}" + "".join(padded)
+
+
+def origin_of(asked: Asked, ours: plan.Question) -> Origin:
+    """Return how to have the same again."""
+    return Origin(
+        command=shlex.join(["fromzero", *sys.argv[1:]]),
+        version=__version__,
+        seed=asked.seed,
+        trace=ours.trace.source,
+        digest=ours.trace.digest,
+        span_s=ours.trace.span_s,
+        requests=len(ours.trace),
+        remarks=ours.trace.remarks,
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole; CommandError: it cannot be."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+class Watch:
+    """Shows how far runs are, on a terminal, and ends them at Ctrl-C."""
+
+    def __init__(self, progress: Progress | None, runs: int) -> None:
+        self.stopped = False
+        self._progress = progress
+        self._task = progress.add_task("", total=runs) if progress else None
+
+    def __call__(self, name: str, place: int) -> Callable[[float], bool]:
+        """Return what a run is to tell; it is the one at *place*."""
+
+        def tell(share: float) -> bool:
+            if self._progress is not None and self._task is not None:
+                self._progress.update(
+                    self._task, completed=place + share, description=name
+                )
+            return not self.stopped
+
+        return tell
+
+
+@contextmanager
+def watching(runs: int) -> Iterator[Watch]:
+    """Watch so many runs; the first Ctrl-C ends them, the second ends all."""
+    screen = console()
+    bar = None
+    if sys.stderr.isatty():
+        bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(),
+            console=type(screen)(stderr=True), transient=True,
+        )  # fmt: skip
+    watch = Watch(bar, runs)
+
+    def stop(number: int, frame: object) -> None:
+        if watch.stopped:
+            raise KeyboardInterrupt
+        watch.stopped = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        if bar is None:
+            yield watch
+        else:
+            with bar:
+                yield watch
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    return {
+        "name": outcome.name,
+        "settings": dict(outcome.settings),
+        "totals": {**asdict(totals(outcome)), "cost_s": totals(outcome).cost_s},
+        "waits": [list(each) for each in outcome.waits],
+    }
+
+
+def _predictors(
+    paths: Sequence[Path], settings: Settings
+) -> dict[str, tuple[RevisionKey, RevisionSpec]]:
+    """Return each service's predictor, by the service's name."""
+    documents = load(paths)
+    defaults = settings.defaults(
+        f"127.0.0.1:{settings.port}", os.environ.get("PATH", "")
+    )
+    memory = versions.load(versions.directory_of(settings.state_dir, paths))
+    found = planned(documents, defaults, memory)
+    services: dict[str, tuple[RevisionKey, RevisionSpec]] = {}
+    for service in found.services:
+        for each in service.revisions:
+            if each.component == "predictor":
+                services[service.name] = each.key, found.wanted[each.key].spec
+    if not services:
+        said = "; ".join(note.text for note in found.notes) or "none has a predictor"
+        raise CommandError(f"no service to simulate: {said}")
+    return services
+
+
+def _matched(
+    trace: Trace,
+    services: Mapping[str, tuple[RevisionKey, RevisionSpec]],
+    model: str,
+) -> tuple[dict[str, RevisionKey], Trace]:
+    """Return whose requests the trace's models are: by name, or all of the only one."""
+    if model:
+        trace = edit.only(trace, model)
+    if len(services) == 1:
+        ((key, _),) = services.values()
+        return dict.fromkeys(trace.models, key), trace
+    short = {name.partition("/")[2]: key for name, (key, _) in services.items()}
+    full = {name: key for name, (key, _) in services.items()}
+    revisions = {key.name: key for key in full.values()}
+    keys = {
+        name: (full | short | revisions)[name]
+        for name in trace.models
+        if name in full | short | revisions
+    }
+    unknown = [name for name in trace.models if name not in keys]
+    if unknown:
+        raise CommandError(
+            f"{asked_for(unknown)}: must be one of {', '.join(full)}, as the documents "
+            "have them (--model chooses one of the trace's)"
+        )
+    return keys, trace
+
+
+def asked_for(names: Sequence[str]) -> str:
+    """Return some models of a trace that nobody serves, for an error."""
+    few = ", ".join(repr(name) for name in names[:3])
+    return f"model {few}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _service(asked: Asked) -> plan.Service:
+    """Return how long requests take, by --service-time and --token-time."""
+    base = span(asked.service_time) if asked.service_time else 0.0
+    taken = made = 0.0
+    if asked.token_time:
+        parts = [seconds(each) for each in asked.token_time.split(",")]
+        if len(parts) != 2 or parts[0] is None or parts[1] is None:
+            raise CommandError(
+                f"--token-time {asked.token_time!r}: must be IN,OUT, as 0.2ms,20ms"
+            )
+        taken, made = parts[0], parts[1]
+    return plan.Service(base_s=base, input_token_s=taken, output_token_s=made)

@@ -1,0 +1,201 @@
+"""`fromzero trace`: recorded requests, looked at, converted, thinned, cut and made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoscaler.quantity import number, seconds
+from fromzero.errors import CommandError
+from fromzero.printable import printable
+
+if TYPE_CHECKING:
+    from simulations.trace import Trace
+
+app = typer.Typer(
+    help="Recorded requests: what they are like, and others made of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Given = Annotated[Path, typer.Argument(metavar="IN", help="A trace of any format.")]
+Made = Annotated[Path, typer.Argument(metavar="OUT", help="A new file; -: the screen.")]
+Form = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="Of IN [recognised].")
+]
+Seed = Annotated[int, typer.Option(help="What chance begins with.")]
+
+
+def span(text: str) -> float:
+    """Return the seconds of a duration as 90s, 10m, 7d; CommandError: it is none."""
+    days = number(text[:-1]) if text.endswith("d") else None
+    found = seconds(text) if days is None else days * 86_400.0
+    if found is None or found < 0:
+        raise CommandError(f"{text!r}: must be a duration, as 90s, 10m, 36h or 7d")
+    return found
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Have what is wrong with a trace end the command in one line."""
+    from simulations.trace import TraceError
+
+    try:
+        yield
+    except TraceError as error:
+        raise CommandError(str(error)) from error
+
+
+def opened(path: Path, form: str = "", seed: int = 1) -> Trace:
+    """Return the trace in a file; CommandError: there is none."""
+    from simulations.formats.known import read
+
+    with told():
+        return read(path, form, seed=seed)
+
+
+@app.command()
+def summarize(file: Given, form: Form = "", seed: Seed = 1) -> None:
+    """Say what a trace is like: rates, bursts, and how long it is idle."""
+    from simulations.summary import lines
+
+    for line in lines(opened(file, form, seed)):
+        print(printable(line))
+
+
+@app.command()
+def convert(file: Given, made: Made, form: Form = "", seed: Seed = 1) -> None:
+    """Write a trace of any format as fromzero reads it."""
+    _write(opened(file, form, seed), made)
+
+
+@app.command()
+def thin(
+    file: Given,
+    made: Made,
+    factor: Annotated[float, typer.Option(help="Keep one request in so many.")],
+    form: Form = "",
+    seed: Seed = 1,
+) -> None:
+    """Keep some of the requests, drawn by chance: a rarer model of the same kind."""
+    from simulations import edit
+
+    with told():
+        _write(edit.thin(opened(file, form, seed), factor, seed=seed), made)
+
+
+@app.command("slice")
+def slice_(
+    file: Given,
+    made: Made,
+    begin: Annotated[str, typer.Option("--from", metavar="TIME")] = "0s",
+    end: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="Before this [the end].")
+    ] = "",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="Only its requests [all].")
+    ] = "",
+    form: Form = "",
+    seed: Seed = 1,
+) -> None:
+    """Keep the requests of a stretch of time, or of one model."""
+    from simulations import edit
+
+    whole = opened(file, form, seed)
+    with told():
+        part = edit.only(whole, model) if model else whole
+        until = span(end) if end else whole.span_s
+        _write(edit.slice_(part, span(begin), until), made)
+
+
+@app.command()
+def merge(
+    files: Annotated[list[Path], typer.Argument(metavar="IN…")],
+    made: Annotated[Path, typer.Option("--out", metavar="OUT")],
+    form: Form = "",
+    seed: Seed = 1,
+) -> None:
+    """Put traces that begin together in one."""
+    from simulations import edit
+
+    with told():
+        _write(edit.merge([opened(each, form, seed) for each in files]), made)
+
+
+@app.command()
+def generate(
+    made: Made,
+    shape: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="poisson, diurnal, bursts, on-off, weibull or gamma."
+        ),
+    ] = "poisson",
+    rate: Annotated[float, typer.Option(help="Requests/s, the mean.")] = 0.1,
+    length: Annotated[str, typer.Option(metavar="TIME")] = "1d",
+    cv: Annotated[
+        float, typer.Option(help="Of gaps: their standard deviation over their mean.")
+    ] = 4.0,
+    on: Annotated[
+        str, typer.Option(metavar="TIME", help="Mean length of a burst.")
+    ] = "10m",
+    off: Annotated[
+        str, typer.Option(metavar="TIME", help="Mean time between bursts.")
+    ] = "50m",
+    peak: Annotated[
+        float, typer.Option(help="Rate in a burst over that between.")
+    ] = 10.0,
+    service: Annotated[
+        str, typer.Option(metavar="TIME", help="Mean time at a replica [not known].")
+    ] = "",
+    input_tokens: Annotated[float, typer.Option(help="Mean; 0: not known.")] = 0.0,
+    output_tokens: Annotated[float, typer.Option(help="Mean; 0: not known.")] = 0.0,
+    model: Annotated[str, typer.Option(metavar="NAME")] = "model",
+    seed: Seed = 1,
+) -> None:
+    """Make a trace; the same seed makes the same one."""
+    from simulations.shapes import Shape, Sizes
+    from simulations.shapes import made as drawn
+
+    how = Shape(
+        kind=shape,
+        rate=rate,
+        span_s=span(length),
+        cv=cv,
+        on_s=span(on),
+        off_s=span(off),
+        peak=peak,
+    )
+    sizes = Sizes(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        service_s=span(service) if service else 0.0,
+    )
+    with told():
+        _write(drawn(how, sizes, model=model, seed=seed), made)
+
+
+def _write(trace: Trace, to: Path) -> None:
+    """Write *trace*; a file is there whole, or as it was before."""
+    from simulations.formats.known import written
+
+    for remark in trace.remarks:
+        print(printable(f"note: {remark}"), file=sys.stderr)
+    if str(to) == "-":
+        sys.stdout.writelines(written(trace))
+        return
+    part = to.with_name(f"{to.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(written(trace))
+        part.replace(to)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CommandError(f"{to}: cannot be written: {error.strerror}") from error
+    print(printable(f"{to}: {len(trace):,} requests, {trace.span_s:g} s"))

@@ -1,0 +1,108 @@
+"""Traces from traces: fewer requests, a part of the time, several together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulations.chance import generator
+from simulations.trace import Trace, TraceError
+
+
+def thin(trace: Trace, factor: float, *, seed: int) -> Trace:
+    """Keep each request with a chance of 1 in *factor*, which is at least 1."""
+    if not 1.0 <= factor < float("inf"):
+        raise TraceError(f"factor {factor:g}: must be 1 or more")
+    kept = generator(seed, "thin").random(len(trace)) * factor < 1.0
+    return replace(_of(trace, kept), source=f"{trace.source}; thinned {factor:g} times")
+
+
+def slice_(trace: Trace, begin_s: float, end_s: float) -> Trace:
+    """Keep what came from *begin_s* until before *end_s*; time begins anew there."""
+    if begin_s >= trace.span_s:
+        raise TraceError(f"from {begin_s:g} s: the trace ends at {trace.span_s:g} s")
+    if not 0.0 <= begin_s < end_s:
+        raise TraceError(
+            f"from {begin_s:g} s to {end_s:g} s: must be a stretch of time"
+        )
+    low, high = np.searchsorted(trace.arrivals, (begin_s, end_s))
+    part = _of(trace, slice(int(low), int(high)))
+    return replace(
+        part,
+        arrivals=part.arrivals - begin_s,
+        span_s=min(end_s, trace.span_s) - begin_s,
+        source=f"{trace.source}; from {begin_s:g} s to {end_s:g} s",
+    )
+
+
+def merge(traces: Sequence[Trace]) -> Trace:
+    """Put traces that begin together in one; models of one name are one model."""
+    if not traces:
+        raise TraceError("no trace to merge")
+    names = dict.fromkeys(name for each in traces for name in each.models)
+    number = {name: place for place, name in enumerate(names)}
+    model = np.concatenate(
+        [
+            np.array([number[name] for name in each.models], np.uint32)[each.model]
+            for each in traces
+        ]
+    )
+    arrivals = np.concatenate([each.arrivals for each in traces])
+    order = np.argsort(arrivals, kind="stable")
+    return Trace(
+        models=tuple(names),
+        arrivals=arrivals[order],
+        model=model[order],
+        input_tokens=np.concatenate([each.input_tokens for each in traces])[order],
+        output_tokens=np.concatenate([each.output_tokens for each in traces])[order],
+        services=np.concatenate([each.services for each in traces])[order],
+        span_s=max(each.span_s for each in traces),
+        source=" and ".join(each.source for each in traces),
+        remarks=tuple(remark for each in traces for remark in each.remarks),
+    )
+
+
+def jitter(trace: Trace, seconds: float, *, seed: int) -> Trace:
+    """Move each request by up to *seconds* on: for logs on a grid of seconds."""
+    if not 0.0 <= seconds < float("inf"):
+        raise TraceError(f"jitter {seconds:g} s: must be 0 or more")
+    moved = trace.arrivals + generator(seed, "jitter").random(len(trace)) * seconds
+    moved = np.minimum(moved, max(trace.span_s, 0.0))
+    order = np.argsort(moved, kind="stable")
+    return replace(
+        trace,
+        arrivals=moved[order],
+        model=trace.model[order],
+        input_tokens=trace.input_tokens[order],
+        output_tokens=trace.output_tokens[order],
+        services=trace.services[order],
+        source=f"{trace.source}; moved by up to {seconds:g} s",
+    )
+
+
+def only(trace: Trace, model: str) -> Trace:
+    """Keep the requests for one model."""
+    if model not in trace.models:
+        raise TraceError(f"model {model!r}: must be one of {_few(trace.models)}")
+    kept = trace.model == trace.models.index(model)
+    part = _of(trace, kept)
+    return replace(part, models=(model,), model=np.zeros(len(part), np.uint32))
+
+
+def _of(trace: Trace, kept: NDArray[np.generic] | slice) -> Trace:
+    return replace(
+        trace,
+        arrivals=trace.arrivals[kept],
+        model=trace.model[kept],
+        input_tokens=trace.input_tokens[kept],
+        output_tokens=trace.output_tokens[kept],
+        services=trace.services[kept],
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    said = ", ".join(names[:10])
+    return said if len(names) <= 10 else f"{said} and {len(names) - 10} more"

@@ -1,0 +1,1 @@
+"""How traces are written: one module for each family of formats."""

@@ -1,0 +1,83 @@
+"""Traces of Azure's: LLM requests with tokens, their counts, and functions.
+
+github.com/Azure/AzurePublicDataset publishes the first and the last; counts of the LLM
+trace of 2024 in bins are derived from it by others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from simulations.formats.counts import Bins
+from simulations.formats.reader import Columns, Reader, Stamps
+from simulations.trace import Trace
+
+TOKENS = "TIMESTAMP,ContextTokens,GeneratedTokens"
+COUNTS = "Time,TIMESTAMP"
+FUNCTIONS = "app,func,end_timestamp,duration"
+
+
+def fits_tokens(head: Sequence[str]) -> bool:
+    """Say whether a text that begins so has a line for each LLM request."""
+    return bool(head) and head[0].strip() == TOKENS
+
+
+def parse_tokens(lines: Iterable[str], name: str, seed: int) -> Trace:
+    """Return the trace; nothing is left to chance."""
+    reader, columns, stamp = Reader(lines, name), Columns(), Stamps()
+    rows = iter(reader)
+    next(rows, None)
+    for line in rows:
+        try:
+            when, taken, made = line.split(",")
+            columns.add(stamp(when), "model", int(taken), int(made))
+        except ValueError:
+            if (error := reader.bad(f"must be {TOKENS}")) is not None:
+                raise error from None
+    return columns.trace(reader, f"Azure LLM inference trace {name}")
+
+
+def fits_counts(head: Sequence[str]) -> bool:
+    """Say whether a text that begins so counts LLM requests in bins."""
+    return bool(head) and head[0].strip() == COUNTS
+
+
+def parse_counts(lines: Iterable[str], name: str, seed: int) -> Trace:
+    """Return the trace; where in its bin a request came is drawn by *seed*."""
+    reader, stamp = Reader(lines, name), Stamps()
+    bins = Bins(reader, seed)
+    rows = iter(reader)
+    next(rows, None)
+    for line in rows:
+        try:
+            when, count = line.split(",")
+            bins.add(stamp(when), int(count))
+        except ValueError:
+            if (error := reader.bad("must be a time and a whole number")) is not None:
+                raise error from None
+    return bins.trace(f"Azure LLM inference trace {name}")
+
+
+def fits_functions(head: Sequence[str]) -> bool:
+    """Say whether a text that begins so has a line for each call of a function."""
+    return bool(head) and head[0].strip() == FUNCTIONS
+
+
+def parse_functions(lines: Iterable[str], name: str, seed: int) -> Trace:
+    """Return the trace; a function is a model, and its duration the service time."""
+    reader, columns = Reader(lines, name), Columns()
+    rows = iter(reader)
+    next(rows, None)
+    for line in rows:
+        try:
+            _, function, end, duration = line.split(",")
+            took_s = float(duration)
+            # The clock of the end is finer than that of the duration.
+            columns.add(max(0.0, float(end) - took_s), function, service_s=took_s)
+        except ValueError:
+            if (error := reader.bad(f"must be {FUNCTIONS}")) is not None:
+                raise error from None
+    why = "calls are written as they end"
+    return columns.trace(
+        reader, f"Azure Functions trace {name}", begin=0.0, why_unsorted=why
+    )

@@ -1,0 +1,110 @@
+"""Our own format: what `--record-trace` and `fromzero trace` write.
+
+CSV with a line of names; lines that begin with # are notes, of which `# source:` and
+`# span_s:` are kept.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from math import isnan, nan
+
+from simulations.formats.reader import Columns, Reader
+from simulations.trace import UNKNOWN, Trace, TraceError
+
+COLUMNS = ("arrival_s", "model", "input_tokens", "output_tokens", "service_s")
+_WHY = "requests are recorded as they end"
+_RULE = "must have a number of seconds from 0 on, and no negative number"
+
+
+def fits(head: Sequence[str]) -> bool:
+    """Say whether a text that begins so is of this format."""
+    names = [line for line in head if not line.startswith("#")]
+    return bool(names) and "arrival_s" in names[0].strip().split(",")
+
+
+def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
+    """Return the trace; *seed* is for formats that leave something to chance."""
+    notes: dict[str, str] = {}
+    reader = Reader(_noting(lines, notes), name)
+    columns, rows = Columns(), _rows(reader)
+    names = next(rows, [])
+    places = {each: names.index(each) for each in names}
+    if "arrival_s" not in places:
+        raise TraceError(f"{name}: no column arrival_s; there must be one")
+
+    def cell(row: list[str], column: str) -> str:
+        return row[places[column]] if column in places else ""
+
+    for row in rows:
+        try:
+            if len(row) < len(names):
+                raise ValueError(row)
+            at = float(row[places["arrival_s"]])
+            if not at >= 0.0:
+                raise ValueError(at)
+            columns.add(
+                at,
+                cell(row, "model") or "model",
+                int(cell(row, "input_tokens") or UNKNOWN),
+                int(cell(row, "output_tokens") or UNKNOWN),
+                float(cell(row, "service_s") or nan),
+            )
+        except ValueError:
+            if (error := reader.bad(_RULE)) is not None:
+                raise error from None
+    span = notes.get("span_s")
+    try:
+        span_s = None if span is None else float(span)
+    except ValueError:
+        raise TraceError(f"{name}: span_s is {span!r}, not a number") from None
+    source = notes.get("source", name)
+    return columns.trace(reader, source, begin=0.0, span_s=span_s, why_unsorted=_WHY)
+
+
+def write(trace: Trace) -> Iterator[str]:
+    """Yield the lines of *trace*; they are read again as the same trace."""
+    yield f"# source: {' '.join(trace.source.split())}\n"
+    yield "# format: 1\n"
+    yield f"# span_s: {trace.span_s!r}\n"
+    yield ",".join(COLUMNS) + "\n"
+    models = [_quoted(model) for model in trace.models]
+    for at, model, taken, made, service in zip(
+        trace.arrivals.tolist(),
+        trace.model.tolist(),
+        trace.input_tokens.tolist(),
+        trace.output_tokens.tolist(),
+        trace.services.tolist(),
+        strict=True,
+    ):
+        cells = (
+            repr(at),
+            models[model],
+            "" if taken == UNKNOWN else str(taken),
+            "" if made == UNKNOWN else str(made),
+            "" if isnan(service) else repr(service),
+        )
+        yield ",".join(cells) + "\n"
+
+
+def _rows(reader: Reader) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(reader)
+    except csv.Error as error:
+        raise TraceError(f"{reader.name}:{reader.number}: {error}") from None
+
+
+def _quoted(model: str) -> str:
+    if any(each in model for each in ',"\r\n') or model.startswith("#"):
+        return '"' + model.replace('"', '""') + '"'
+    return model
+
+
+def _noting(lines: Iterable[str], notes: dict[str, str]) -> Iterator[str]:
+    for line in lines:
+        if line.startswith("#"):
+            key, colon, value = line[1:].partition(":")
+            if colon:
+                notes.setdefault(key.strip(), value.strip())
+        yield line

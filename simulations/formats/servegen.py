@@ -1,0 +1,81 @@
+"""Client windows of github.com/alibaba/ServeGen, packed: a rate and a shape of gaps.
+
+`client,t_s,rate_rps,iat_cv,dist,shape,scale`, one line for each client and ten minutes;
+a client is a model here. Gaps are drawn from the Gamma (G) or Weibull (W) distribution
+and stretched so that the window has as many requests as its rate says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulations.chance import generator
+from simulations.formats.reader import Reader
+from simulations.trace import Trace, TraceError, trace
+
+HEAD = "client,t_s,rate_rps,iat_cv,dist,shape,scale"
+WINDOW_S = 600.0
+_MOST = 50_000_000
+
+
+def fits(head: Sequence[str]) -> bool:
+    """Say whether a text that begins so is of this format."""
+    return bool(head) and head[0].strip() == HEAD
+
+
+def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
+    """Return the trace; gaps are drawn by *seed*, for each client and window anew."""
+    reader = Reader(lines, name)
+    rows = iter(reader)
+    next(rows, None)
+    drawn: list[NDArray[np.float64]] = []
+    owners: list[NDArray[np.uint32]] = []
+    numbers: dict[str, int] = {}
+    end = total = 0.0
+    for line in rows:
+        try:
+            client, at, rate, _, kind, shape, _ = line.split(",")
+            begin, count = float(at), round(float(rate) * WINDOW_S)
+            if count < 0 or begin < 0 or kind not in ("G", "W") or float(shape) <= 0:
+                raise ValueError(line)
+        except ValueError:
+            if (error := reader.bad(f"must be {HEAD}")) is not None:
+                raise error from None
+            continue
+        total += count
+        if total > _MOST:
+            raise TraceError(f"{name}: more than {_MOST} requests; cut it first")
+        number = numbers.setdefault(client, len(numbers))
+        end = max(end, begin + WINDOW_S)
+        drawn.append(begin + _window(kind, float(shape), count, seed, f"{client}/{at}"))
+        owners.append(np.full(count, number, dtype=np.uint32))
+    if not total:
+        raise TraceError(f"{name}: no request; a trace has at least one")
+    arrivals, model = np.concatenate(drawn), np.concatenate(owners)
+    order = np.argsort(arrivals, kind="stable")
+    return trace(
+        arrivals[order],
+        source=f"ServeGen clients {name}",
+        span_s=end,
+        models=tuple(f"client-{client}" for client in numbers),
+        model=model[order],
+        remarks=(*reader.remarks, f"gaps drawn from their distributions, seed {seed}"),
+    )
+
+
+def _window(
+    kind: str, shape: float, count: int, seed: int, purpose: str
+) -> NDArray[np.float64]:
+    chance = generator(seed, f"servegen/{purpose}")
+    gaps = (
+        chance.standard_gamma(shape, count + 1)
+        if kind == "G"
+        else chance.weibull(shape, count + 1)
+    )
+    total = float(gaps.sum())
+    if total <= 0.0:
+        return np.full(count, WINDOW_S / 2)
+    return np.cumsum(gaps)[:-1] * (WINDOW_S / total)

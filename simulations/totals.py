@@ -1,0 +1,87 @@
+"""The figures that outcomes are compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simulations.cluster import Part
+from simulations.outcome import Outcome
+from simulations.report import Figures
+from simulations.run import End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """One outcome, over all its revisions; seconds of GPUs, or of replicas without."""
+
+    requests: int
+    answered: int
+    cold: int
+    """Found no ready replica."""
+    delayed: int
+    """Waited though one was ready."""
+    rejected: int
+    """Turned away, at once or after a while."""
+    lost: int
+    """Left, or lost with their replica."""
+    starts: int
+    failures: int
+    most: int
+    loading_s: float
+    busy_s: float
+    idle_s: float
+    draining_s: float
+    p50_s: float
+    """Of the waits of all that were answered."""
+    p95_s: float
+    p99_s: float
+    longest_s: float
+
+    @property
+    def cost_s(self) -> float:
+        """All seconds that somebody pays for."""
+        return self.loading_s + self.busy_s + self.idle_s + self.draining_s
+
+    @property
+    def cold_share(self) -> float:
+        return self.cold / self.requests if self.requests else 0.0
+
+
+def totals(outcome: Outcome) -> Totals:
+    """Return the figures of an outcome."""
+    sums = outcome.figures
+    ends = _ends(sums)
+    quantiles = dict(outcome.waits)
+    unit = max(1, outcome.gpus)
+
+    def seconds(part: Part) -> float:
+        return unit * sum(dict(each.seconds)[part] for each in sums)
+
+    return Totals(
+        requests=sum(each.requests for each in sums),
+        answered=ends[End.ANSWERED],
+        cold=sum(each.cold for each in sums),
+        delayed=sum(each.delayed for each in sums),
+        rejected=ends[End.REJECTED] + ends[End.EXPIRED],
+        lost=ends[End.LOST] + ends[End.LEFT],
+        starts=sum(each.starts for each in sums),
+        failures=sum(each.failures for each in sums),
+        most=max((each.most for each in sums), default=0),
+        loading_s=seconds(Part.LOADING),
+        busy_s=seconds(Part.BUSY),
+        idle_s=seconds(Part.IDLE),
+        draining_s=seconds(Part.DRAINING),
+        p50_s=quantiles.get(0.5, 0.0),
+        p95_s=quantiles.get(0.95, 0.0),
+        p99_s=quantiles.get(0.99, 0.0),
+        longest_s=quantiles.get(1.0, 0.0),
+    )
+
+
+def _ends(sums: Sequence[Figures]) -> dict[End, int]:
+    found = dict.fromkeys(End, 0)
+    for each in sums:
+        for end, count in each.ends:
+            found[end] += count
+    return found

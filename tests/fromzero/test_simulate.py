@@ -1,0 +1,128 @@
+"""`fromzero simulate` from documents and a trace to a screen, JSON and a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from autoscaler.errors import BadInput
+from fromzero.commands import app
+from fromzero.errors import CommandError
+
+DOCUMENT = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata:
+  name: {name}
+  annotations:
+    autoscaling.knative.dev/window: 20s
+spec:
+  predictor:
+    minReplicas: 0
+    maxReplicas: 2
+    containers:
+      - name: kserve-container
+        image: none
+        command: ["serve"]
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "echo.yaml").write_text(DOCUMENT.format(name="echo"))
+    rows = [f"{at},echo,100,50,2.0\n" for at in (0, 1, 2, 100, 300, 301, 900)]
+    head = "# span_s: 1000\narrival_s,model,input_tokens,output_tokens,service_s\n"
+    (tmp_path / "trace.csv").write_text(head + "".join(rows))
+    return tmp_path
+
+
+def run(place: Path, *more: str, trace: str = "trace.csv") -> str:
+    arguments = [
+        "simulate", str(place / "echo.yaml"), "--trace", str(place / trace),
+        "--cold-start", "10s", *more,
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, arguments)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_one_screen_compares_with_knative_and_always_on(place):
+    said = run(place).splitlines()
+
+    assert said[0] == "7 requests in 16.67min; a start takes start 10 s"
+    assert said[2].split() == ["these", "settings", "Knative's", "always", "on"]
+    assert said[3].startswith("replica-hours")
+    assert len({len(line) for line in said[2:]}) == 1
+    (cold,) = (line for line in said if line.startswith("requests that found none"))
+    assert cold.split()[5] == "7"
+
+
+def test_json_has_the_figures_and_the_settings(place):
+    ours, knative, always = json.loads(run(place, "--json"))
+
+    assert ours["settings"]["window"] == "20s"
+    assert knative["settings"]["window"] == "60s"
+    assert always["settings"]["minReplicas"] == "1"
+    assert ours["totals"]["cost_s"] < always["totals"]["cost_s"]
+    assert ours["totals"]["requests"] == 7
+
+
+def test_the_page_is_written_and_says_how_to_have_it_again(place):
+    run(place, "--report", str(place / "report.html"))
+
+    page = (place / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<h2>The same again</h2>" in page
+    assert not (place / "report.html.part").exists()
+
+
+def test_a_part_of_the_time_and_tokens_for_a_service_time(place):
+    text = (place / "trace.csv").read_text().replace(",2.0\n", ",\n")
+    (place / "tokens.csv").write_text(text)
+
+    (found, *_) = json.loads(
+        run(
+            place, "--json", "--to", "200s", "--token-time", "1ms,20ms", trace="tokens.csv"
+        )
+    )  # fmt: skip
+
+    assert found["totals"]["requests"] == 4
+    assert found["totals"]["busy_s"] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (("--cold-start", "soon"), "--cold-start 'soon': must be parts"),
+        (("--token-time", "1ms"), "must be IN,OUT"),
+        (("--from", "2000s"), "the trace ends at"),
+        (("--model", "other"), "must be one of echo"),
+        (("--report", "/no/such/place/x.html"), "cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(place, more, why):
+    with pytest.raises(CommandError, match=why):
+        run(place, *more)
+
+
+def test_models_of_a_trace_are_matched_by_name_where_there_are_several(place):
+    (place / "other.yaml").write_text(DOCUMENT.format(name="other"))
+    both = str(place / "other.yaml")
+
+    assert "7 requests" in run(place, both)
+    text = (place / "trace.csv").read_text().replace("echo", "nobody")
+    (place / "nobody.csv").write_text(text)
+    with pytest.raises(CommandError, match="must be one of default/echo"):
+        run(place, both, trace="nobody.csv")
+
+
+def test_bad_documents_are_told_as_by_up(place):
+    (place / "echo.yaml").write_text(DOCUMENT.format(name="echo").replace("0", "-1"))
+
+    with pytest.raises(BadInput, match="minReplicas"):
+        run(place)

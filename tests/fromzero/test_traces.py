@@ -1,0 +1,80 @@
+"""`fromzero trace`, as a person types it."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from fromzero.errors import CommandError
+from fromzero.traces import app, span
+
+MAKE = ("--rate", "0.5", "--length", "1h", "--service", "2s", "--seed", "3")
+
+
+def run(*arguments: object) -> list[str]:
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+def test_a_trace_is_made_looked_at_thinned_cut_and_merged(tmp_path):
+    whole, few, part = tmp_path / "w.csv", tmp_path / "f.csv", tmp_path / "p.csv"
+
+    (said,) = run("generate", whole, "--shape", "bursts", *MAKE)
+    assert said.endswith("requests, 3600 s")
+    assert any(line.startswith("requests ") for line in run("summarize", whole))
+    run("thin", whole, few, "--factor", "10")
+    run("slice", whole, part, "--from", "10m", "--to", "30m")
+    run("merge", few, part, "--out", tmp_path / "m.csv")
+    screen = run("convert", tmp_path / "m.csv", "-")
+
+    assert "arrival_s,model,input_tokens,output_tokens,service_s" in screen
+    rows = [len(run("convert", each, "-")) for each in (few, part)]
+    assert len(screen) == sum(rows) - 4
+
+
+def test_the_same_seed_makes_the_same_file(tmp_path):
+    run("generate", tmp_path / "a", *MAKE)
+    run("generate", tmp_path / "b", *MAKE)
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("summarize", "nothing.csv"), "cannot be read"),
+        (("generate", "x", "--shape", "round"), "must be one of"),
+        (("generate", "x", "--length", "soon"), "must be a duration"),
+        (("generate", "no/such/x"), "cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(
+    arguments, why, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(CommandError, match=why):
+        run(*arguments)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_made_leaves_the_one_before(tmp_path):
+    made = tmp_path / "a.csv"
+    run("generate", made, *MAKE)
+    before = made.read_bytes()
+
+    with pytest.raises(CommandError):
+        run("thin", made, made, "--factor", "0")
+
+    assert made.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90.0), ("1m30s", 90.0), ("7d", 604_800.0), ("5", 5.0)]
+)
+def test_durations_have_days_too(text, seconds):
+    assert span(text) == seconds

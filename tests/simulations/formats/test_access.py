@@ -1,0 +1,63 @@
+"""Access logs: when a request came, less what it took, in any time zone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from simulations.formats.known import parse
+from simulations.trace import TraceError
+
+LINE = '10.0.0.7 - - [{}] "POST /v1/models/iris:predict HTTP/1.1" 200 21 "-" "curl"{}\n'
+
+
+def test_a_zone_and_what_a_request_took_are_taken_off():
+    found = parse(
+        [
+            LINE.format("25/Nov/2026:09:00:10 +0200", " 4.000"),
+            LINE.format("25/Nov/2026:07:00:08 +0000", " 1.500"),
+        ],
+        "x",
+    )
+
+    assert found.arrivals.tolist() == [0.0, 0.5]
+    assert found.services.tolist() == [4.0, 1.5]
+
+
+def test_lines_without_a_time_taken_have_no_service_time():
+    found = parse([LINE.format("25/Nov/2026:09:00:10 +0200", "")], "x")
+
+    assert len(found) == 1
+    assert str(found.services[0]) == "nan"
+
+
+def test_nginx_json_is_by_host_and_its_own_times():
+    rows = [
+        {"msec": "1700000000.500", "host": "a", "request_time": "0.250"},
+        {"time_iso8601": "2023-11-14T23:13:24+01:00", "host": "b", "request_time": 1},
+    ]
+
+    found = parse([json.dumps(row) + "\n" for row in rows], "x")
+
+    assert found.models == ("a", "b")
+    assert found.arrivals.tolist() == pytest.approx([0.0, 2.75])
+
+
+def test_lines_of_nobody_are_left_out_and_said_to_be():
+    own = {"time": "2026-11-25T07:51:52.000Z", "duration_s": 2.0, "hold_s": 1.5}
+    rows = [own | {"revision": "a"}, own | {"revision": ""}]
+
+    found = parse([json.dumps(row) + "\n" for row in rows], "x")
+
+    assert len(found) == 1
+    assert found.services.tolist() == [0.5]
+    assert found.remarks == ("1 lines are of no revision: left out",)
+
+
+@pytest.mark.parametrize("row", ["[]", "{}", '{"time": "soon"}', '{"time": null}', "x"])
+def test_what_is_no_line_of_a_log_is_refused(row):
+    good = json.dumps({"time": "2026-11-25T07:51:52Z", "host": "a"})
+
+    with pytest.raises(TraceError, match="x:2: "):
+        parse([good + "\n", row + "\n"], "x")

@@ -1,0 +1,153 @@
+"""Traces from files: each format is recognised, and what is wrong in one is said."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from simulations.formats.known import FORMATS, parse, read
+from simulations.trace import TraceError
+from tests.simulations.public import public
+
+OURS = "arrival_s,model,input_tokens,output_tokens,service_s\n"
+SAMPLES = {
+    "fromzero": OURS + "0.5,a,10,20,1.5\n1.0,b,,,\n",
+    "azure-llm": "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    "2023-11-16 23:59:59.5000000,10,20\n2023-11-17 00:00:00.2500000,1,2\n",
+    "azure-counts": "Time,TIMESTAMP\n2024-05-10 00:00:00,1\n2024-05-10 00:00:10,1\n",
+    "azure-functions": "app,func,end_timestamp,duration\nx,f,9.0,8.0\nx,g,2.0,0.5\n",
+    "servegen": "client,t_s,rate_rps,iat_cv,dist,shape,scale\n"
+    "0,0,0.0016667,1.0,G,1.0,1.0\n7,600,0.0016667,1.0,W,1.0,1.0\n",
+    "burstgpt": "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    "5,ChatGPT,10,20,30,API log\n45,GPT-4,1,2,3,API log\n",
+    "mooncake": '{"timestamp": 0, "input_length": 10, "output_length": 20}\n'
+    '{"timestamp": 3000, "input_length": 1, "output_length": 2}\n',
+    "combined": '1.1.1.1 - - [10/Oct/2026:13:55:36 -0700] "GET / HTTP/1.1" 200 2 "-" '
+    '"x"\n1.1.1.1 - - [10/Oct/2026:20:55:40 +0000] "GET / HTTP/1.1" 200 2 "-" "x" '
+    "0.500\n",
+    "json": '{"time":"2026-11-25T07:51:52.000Z","revision":"a","duration_s":1.5,'
+    '"hold_s":1.0}\n{"time":"2026-11-25T07:51:55.000Z","revision":"b",'
+    '"duration_s":0.5,"hold_s":0}\n',
+    "counts": "minute,requests\n0,1\n1,1\n2,0\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_recognised_and_read(name, tmp_path):
+    path = tmp_path / "trace.txt"
+    path.write_text(SAMPLES[name])
+    zipped = tmp_path / "trace.txt.gz"
+    zipped.write_bytes(gzip.compress(SAMPLES[name].encode()))
+
+    found = read(path)
+
+    assert len(found) == 2
+    assert found.digest == read(path, name).digest == read(zipped).digest
+
+
+def test_facts_are_where_they_belong():
+    ours = parse(SAMPLES["fromzero"].splitlines(keepends=True), "x")
+    assert ours.models == ("a", "b")
+    assert ours.arrivals.tolist() == [0.5, 1.0]
+    assert ours.input_tokens.tolist() == [10, -1]
+    assert ours.services[0] == 1.5
+
+    azure = parse(SAMPLES["azure-llm"].splitlines(keepends=True), "x")
+    assert azure.arrivals.tolist() == [0.0, 0.75]
+    assert azure.output_tokens.tolist() == [20, 2]
+
+    calls = parse(SAMPLES["azure-functions"].splitlines(keepends=True), "x")
+    assert calls.arrivals.tolist() == [1.0, 1.5]
+    assert calls.services.tolist() == [8.0, 0.5]
+
+    log = parse(SAMPLES["combined"].splitlines(keepends=True), "x")
+    assert log.arrivals.tolist() == [0.0, 3.5]
+    assert log.services[1] == 0.5
+
+    own = parse(SAMPLES["json"].splitlines(keepends=True), "x")
+    assert own.arrivals.tolist() == pytest.approx([0.0, 4.0])
+    assert own.services.tolist() == pytest.approx([0.5, 0.5])
+
+    chat = parse(SAMPLES["mooncake"].splitlines(keepends=True), "x")
+    assert chat.arrivals.tolist() == [0.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("\n\n", "empty"),
+        ("hello\nworld\n", "x:1: 'hello'; must begin as one of the formats"),
+        (OURS, "no request"),
+        (OURS + "-1,a,,,\n", "x:2: '-1,a,,,'; must have a number of seconds"),
+        (OURS + "nan,a,,,\n", "x:2: "),
+        (OURS + "1,a,,,\n2,a,,,-3\n", "x:3: '2,a,,,-3'"),
+        (OURS + "1,a\n2,a,,,\n", "x:2: '1,a'"),
+        (OURS + "1700000000,a,,,\n", "more than ten years"),
+        (OURS + "inf,a,,,\n", "not a number"),
+        ("# span_s: long\n" + OURS + "1,a,,,\n", "span_s is 'long'"),
+        (SAMPLES["azure-llm"] + "2023-11-16 23:00:00.0,1,2\n", "arrivals must ascend"),
+        (SAMPLES["azure-llm"] + "2023-13-16 23:00:00.0,1,2\n", "x:4: "),
+        (SAMPLES["counts"] + "1,5\n", "bin 4 is not after"),
+        (SAMPLES["counts"] + "3,-5\n", "x:5: '3,-5'"),
+        ("minute,requests\n0,3\n", "two tell how long one is"),
+        ("minute,requests\n0,9999999999\n1,3\n", "at most"),
+        (SAMPLES["servegen"] + "1,2,3,4,X,1,1\n", "x:4: "),
+        (SAMPLES["mooncake"] + "{}\n", "x:3: '{}'"),
+        (SAMPLES["json"] + "[]\n", "x:3: "),
+        (OURS + '1,"a' + "b" * 200_000, "field larger"),
+    ],
+)
+def test_what_is_wrong_is_said_with_line_and_rule(text, said):
+    with pytest.raises(TraceError, match=".") as caught:
+        parse(text.splitlines(keepends=True), "x")
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("cut", [1, 3, 7])
+def test_a_last_line_that_is_cut_off_is_left_out_or_read_and_never_hurts(name, cut):
+    lines = SAMPLES[name][:-cut].splitlines(keepends=True)
+    with suppress(TraceError):
+        assert 1 <= len(parse(lines, "x")) <= 2
+    whole = len(parse(SAMPLES[name].splitlines(keepends=True), "x"))
+
+    assert whole == 2
+
+
+def test_a_file_that_is_not_there_or_no_text_is_an_error(tmp_path):
+    with pytest.raises(TraceError, match="cannot be read"):
+        read(tmp_path / "nothing.csv")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TraceError, match="not UTF-8"):
+        read(tmp_path / "bytes.csv")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a" * 999)[:-20])
+    with pytest.raises(TraceError, match="cannot be read"):
+        read(tmp_path / "cut.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("name", "requests"),
+    [
+        ("azure_functions_2021_sample200.csv", 199),
+        ("azure_llm_2023_code.csv", 8_819),
+        ("azure_llm_2023_conv.csv", 19_366),
+    ],
+)
+def test_public_traces_are_read_whole(name, requests):
+    assert len(read(public(name))) == requests
+
+
+@pytest.mark.slow
+def test_public_counts_and_windows_are_read_whole():
+    counts = read(public("azure_llm_2024_code_10s.csv.gz"))
+    assert len(counts) == pytest.approx(16_800_000, rel=0.01)
+    assert counts.span_s == pytest.approx(7 * 86_400, rel=0.001)
+
+    clients = read(public("servegen/deepseek-r1_clients_10min.csv.gz"))
+    assert len(clients) / clients.span_s == pytest.approx(16.0, rel=0.05)
+    assert np.all(np.diff(clients.arrivals) >= 0)

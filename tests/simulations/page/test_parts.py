@@ -1,0 +1,76 @@
+"""Each part says what there is, in words a person knows, and nothing as markup."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from simulations.page import parts
+from tests.simulations.page.sample import FRONT, HOSTILE, ORIGIN, outcome
+
+OUTCOMES = [outcome(), outcome("always on", cold=0, idle_s=6_290.0), outcome(HOSTILE)]
+
+
+def text(of) -> str:
+    return "".join(of)
+
+
+def test_the_headline_compares_costs_and_says_who_waits():
+    said = text(parts.head(OUTCOMES[:2], ORIGIN))
+
+    assert (
+        "These settings would have cost 0.5 GPU-hours, 75% less than always on" in said
+    )
+    assert (
+        "1 in 5 requests found no replica ready; 99 of 100 waited 37s or less" in said
+    )
+
+
+def test_the_table_has_a_column_for_each_outcome_and_parts_sum_up():
+    said = text(parts.comparison(OUTCOMES))
+
+    assert said.count('<th scope="col">') == 3
+    rows = re.findall(r"<tr><td[^>]*>([^<]*)</td><td>([^<]*)</td>", said)
+    found = dict(rows)
+    whole = sum(float(found[p]) for p in ("loading", "busy", "idle", "draining"))
+    assert float(found["GPU-hours"]) == pytest.approx(whole, abs=0.02)
+    assert found["requests that found none ready"] == "20 (20.00%)"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(lambda: parts.head(OUTCOMES, ORIGIN), id="head"),
+        pytest.param(lambda: parts.comparison(OUTCOMES), id="comparison"),
+        pytest.param(lambda: parts.costs(OUTCOMES), id="costs"),
+        pytest.param(lambda: parts.waits(OUTCOMES), id="waits"),
+        pytest.param(lambda: parts.search(FRONT, OUTCOMES[0]), id="search"),
+        pytest.param(lambda: parts.over_time(OUTCOMES, ORIGIN), id="over time"),
+        pytest.param(lambda: parts.again(OUTCOMES, ORIGIN), id="again"),
+    ],
+)
+def test_what_strangers_said_is_text_wherever_it_is(made):
+    said = text(made())
+
+    assert "<img" not in said
+    assert "</script" not in said
+
+
+def test_where_nobody_waited_it_is_said_and_nothing_drawn():
+    from dataclasses import replace
+
+    calm = replace(outcome(), waits=((0.0, 0.0), (1.0, 0.0)))
+
+    said = text(parts.waits([calm]))
+
+    assert "Nobody waited" in said
+    assert "<svg" not in said
+
+
+def test_a_search_shows_each_point_the_pick_and_two_settings_together():
+    said = text(parts.search(FRONT, OUTCOMES[0]))
+
+    assert said.count("<circle") == 4
+    assert "the pick" in said
+    assert "window and grace together" in said

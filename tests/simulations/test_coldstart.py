@@ -1,0 +1,74 @@
+"""Cold starts: what a text means, what is drawn, and what is refused."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulations.coldstart import (
+    PRESETS,
+    ColdStartError,
+    describe,
+    lognormal,
+    mean_s,
+    measured,
+    parse,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "mean"),
+    [
+        ("37s", 37.0),
+        ("1m30s", 90.0),
+        ("500ms", 0.5),
+        ("12", 12.0),
+        ("quantiles(10s,20s,60s)", 27.5),
+        ("2s + quantiles(0s,10s) + 1m", 67.0),
+        ("lognormal(40s,10s)", 40.0),
+    ],
+)
+def test_a_text_is_a_sum_of_parts(text, mean):
+    assert mean_s(parse(text)) == pytest.approx(mean, rel=0.01)
+
+
+@pytest.mark.parametrize("text", PRESETS)
+def test_every_preset_can_be_named_and_described(text):
+    start = parse(text)
+
+    assert start == PRESETS[text]
+    assert all(phase.name in describe(start) for phase in start)
+    assert mean_s(start) > 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "fast", "-3s", "3 parsecs", "3s +", "nan", "1e9", "quantiles(3s)",
+        "quantiles(9s,3s)", "lognormal(3s)", "lognormal(0s,1s)", "99999999s",
+        "nvme + nvme", "lognormal(1s,1s",
+    ],
+)  # fmt: skip
+def test_what_is_no_cold_start_is_refused_with_the_rule(text):
+    with pytest.raises(ColdStartError, match="must be|once is enough"):
+        parse(text)
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=9).map(sorted))
+def test_what_is_drawn_lies_between_the_least_and_the_most(quantiles):
+    (phase,) = measured(*quantiles)
+    drawn = [phase.draw(step / 100) for step in range(100)]
+
+    assert quantiles[0] <= min(drawn) + 1e-9
+    assert max(drawn) <= quantiles[-1] + 1e-9
+    assert all(one <= other + 1e-9 for one, other in pairwise(drawn))
+
+
+@given(st.floats(0.1, 1000), st.floats(0.05, 1.5))
+def test_a_lognormal_start_has_about_the_mean_that_was_asked_for(mean, cv):
+    (phase,) = measured(*lognormal(mean, mean * cv))
+
+    assert phase.mean_s == pytest.approx(mean, rel=0.1)

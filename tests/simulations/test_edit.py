@@ -1,0 +1,102 @@
+"""Edited traces keep what they keep as it was: in order, and with all its facts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulations.edit import jitter, merge, only, slice_, thin
+from simulations.trace import Trace, TraceError, trace
+
+TRACES = st.lists(
+    st.tuples(st.floats(0, 99), st.integers(0, 2), st.floats(0, 9)), max_size=40
+).map(
+    lambda rows: trace(
+        [at for at, _, _ in sorted(rows)],
+        source="drawn",
+        span_s=100.0,
+        models=("a", "b", "c"),
+        model=[model for _, model, _ in sorted(rows)],
+        services=[service for _, _, service in sorted(rows)],
+    )
+)
+
+
+def rows(of: Trace) -> list[tuple[float, str, float]]:
+    return [
+        (at, of.models[model], service)
+        for at, model, service in zip(
+            of.arrivals.tolist(), of.model.tolist(), of.services.tolist(), strict=True
+        )
+    ]
+
+
+@given(TRACES, st.floats(1, 20), st.integers(0, 9))
+def test_thinning_keeps_some_as_they_were_and_the_same_ones_each_time(of, factor, seed):
+    kept = rows(thin(of, factor, seed=seed))
+    rest = iter(rows(of))
+
+    assert all(each in rest for each in kept)
+    assert kept == rows(thin(of, factor, seed=seed))
+    assert rows(thin(of, 1.0, seed=seed)) == rows(of)
+
+
+def test_thinning_keeps_about_one_in_so_many():
+    many = trace(np.arange(100_000.0), source="many", span_s=100_000.0)
+
+    assert len(thin(many, 10.0, seed=1)) == pytest.approx(10_000, rel=0.05)
+
+
+@given(TRACES, st.floats(0.5, 99.5))
+def test_two_slices_are_the_whole(of, cut):
+    one, other = slice_(of, 0.0, cut), slice_(of, cut, 100.0)
+
+    assert len(one) + len(other) == len(of)
+    assert one.span_s + other.span_s == pytest.approx(100.0)
+    again = [(at + cut, model, service) for at, model, service in rows(other)]
+    assert [row[1:] for row in rows(one) + again] == [row[1:] for row in rows(of)]
+
+
+@given(TRACES, TRACES)
+def test_what_is_merged_is_all_there_in_order(one, other):
+    both = merge([one, other])
+
+    assert sorted(rows(both)) == sorted(rows(one) + rows(other))
+    assert both.models == ("a", "b", "c")
+
+
+@given(TRACES)
+def test_models_taken_apart_and_merged_are_the_whole(of):
+    parts = [only(of, name) for name in of.models]
+
+    assert sorted(rows(merge(parts))) == sorted(rows(of))
+
+
+@given(TRACES, st.floats(0, 5))
+def test_jitter_moves_each_on_by_no_more_than_asked(of, seconds):
+    moved = jitter(of, seconds, seed=1)
+
+    assert sorted(moved.services.tolist()) == sorted(of.services.tolist())
+    assert len(moved) == len(of)
+    assert moved.span_s == of.span_s
+
+
+BAD = {
+    "less than one in one": lambda of: thin(of, 0.5, seed=1),
+    "no number": lambda of: thin(of, float("nan"), seed=1),
+    "no stretch": lambda of: slice_(of, 5.0, 5.0),
+    "after the end": lambda of: slice_(of, 100.0, 200.0),
+    "no such model": lambda of: only(of, "nobody"),
+    "backwards": lambda of: jitter(of, -1.0, seed=1),
+    "nothing": lambda of: merge([]),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_what_cannot_be_done_is_refused(bad):
+    few = trace([1.0, 2.0], source="few", span_s=100.0)
+
+    with pytest.raises(TraceError):
+        BAD[bad](few)

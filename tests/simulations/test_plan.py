@@ -1,0 +1,132 @@
+"""From a trace to an outcome: every request is simulated once, and each figure adds up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
+from simulations.coldstart import measured
+from simulations.plan import (
+    Question,
+    Service,
+    always_on,
+    answer,
+    defaults,
+    said,
+    workloads,
+)
+from simulations.shapes import Shape, Sizes, made
+from simulations.totals import totals
+from simulations.trace import TraceError, trace
+
+A, B = RevisionKey("default", "a"), RevisionKey("default", "b")
+SLEEPY = RevisionSpec(
+    scaling=ScalingSpec(
+        total_value=4.0, min_replicas=0, max_replicas=3, initial_scale=0,
+        stable_window_s=30,
+    ),
+    gate=GateSpec(container_concurrency=4),
+)  # fmt: skip
+LOAD = made(
+    Shape(kind="bursts", rate=0.05, span_s=20_000.0), Sizes(service_s=4.0), seed=2
+)
+
+
+def question(**changes) -> Question:
+    return Question(
+        **{"trace": LOAD, "keys": {"model": A}, "cold_start": measured(20.0), **changes}
+    )
+
+
+def test_each_request_is_its_models_and_takes_what_the_trace_says():
+    both = trace(
+        [0.0, 1.0, 2.0], source="x", models=("m", "n"), model=[0, 1, 0],
+        services=[3.0, 4.0, 5.0],
+    )  # fmt: skip
+
+    one, other = workloads(question(trace=both, keys={"m": A, "n": B}))
+
+    assert (one.key, list(one.arrivals), list(one.services)) == (A, [0, 2], [3, 5])
+    assert (other.key, list(other.services)) == (B, [4.0])
+
+
+def test_what_the_trace_does_not_say_is_made_of_tokens():
+    few = trace(
+        [0.0, 1.0], source="x", input_tokens=[1000, 0], output_tokens=[100, 10],
+        services=[float("nan"), 7.0],
+    )  # fmt: skip
+    service = Service(base_s=0.5, input_token_s=0.001, output_token_s=0.02)
+
+    assert service.times(few).tolist() == [pytest.approx(3.5), 7.0]
+
+
+@pytest.mark.parametrize(
+    ("service", "why"),
+    [(Service(), "--service-time"), (Service(output_token_s=0.1), "no tokens")],
+)
+def test_a_time_that_nothing_says_is_asked_for(service, why):
+    with pytest.raises(TraceError, match=why):
+        service.times(trace([0.0], source="x"))
+
+
+def test_an_outcome_adds_up_and_the_same_question_has_the_same_answer():
+    found = answer("these", question(), {A: SLEEPY})
+    sums = totals(found)
+
+    assert sums.requests == len(LOAD)
+    assert sums.answered + sums.rejected + sums.lost <= len(LOAD)
+    assert sums.cold > 0
+    assert [share for share, _ in found.waits][-1] == 1.0
+    waits = [seconds for _, seconds in found.waits]
+    assert waits == sorted(waits)
+    width = LOAD.span_s / len(found.series.at)
+    assert sum(found.series.arrivals) * width == pytest.approx(len(LOAD))
+    assert max(found.series.ready) + max(found.series.loading) >= sums.most
+    assert max(found.series.held) >= 1
+    assert found == answer("these", question(), {A: SLEEPY})
+
+
+def test_replicas_over_time_cost_no_less_than_was_paid_for():
+    found = answer("these", question(), {A: SLEEPY})
+    alive = np.array(found.series.ready) + np.array(found.series.loading)
+
+    # Each stretch is drawn by its most.
+    assert alive.sum() * LOAD.span_s / len(alive) >= totals(found).cost_s * 0.99
+
+
+def test_never_sleeping_costs_more_and_nobody_waits_for_a_first_start():
+    ours, theirs, always = (
+        totals(answer(name, question(), {A: spec}))
+        for name, spec in (
+            ("ours", SLEEPY), ("theirs", defaults(SLEEPY)), ("always", always_on(SLEEPY)),
+        )
+    )  # fmt: skip
+
+    assert ours.cost_s < theirs.cost_s < always.cost_s
+    assert ours.cold > theirs.cold > always.cold
+    assert always.p99_s == 0.0
+
+
+def test_a_run_that_is_stopped_says_what_it_found_until_then():
+    whole = totals(answer("whole", question(), {A: SLEEPY}))
+    shares = []
+
+    def half(share: float) -> bool:
+        shares.append(share)
+        return share < 0.5
+
+    part = totals(answer("half", question(), {A: SLEEPY}, half))
+
+    assert shares[-1] == 0.5
+    assert 0 < part.cost_s < whole.cost_s
+    assert part.answered < whole.answered
+    assert answer("all", question(), {A: SLEEPY}, lambda share: True) == answer(
+        "all", question(), {A: SLEEPY}
+    )
+
+
+def test_settings_are_told_by_the_names_that_documents_have():
+    assert said(SLEEPY)["window"] == "30s"
+    assert said(defaults(SLEEPY))["scale-to-zero-grace-period"] == "30s"
+    assert said(always_on(SLEEPY))["minReplicas"] == "1"
