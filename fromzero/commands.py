@@ -31,6 +31,7 @@ app = typer.Typer(
 
 app.add_typer(traces.app, name="trace")
 app.command()(planning.simulate)
+app.command()(planning.tune)
 
 Paths = Annotated[
     list[Path],

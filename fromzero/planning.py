@@ -105,3 +105,60 @@ def simulate(
         flags=texts(memory=memory, gpus=gpus),
     )
     raise typer.Exit(simulated(asked, report, as_json=as_json))
+
+
+def tune(
+    paths: Paths,
+    trace: Trace,
+    cold_start: ColdStart,
+    slo: Annotated[
+        str, typer.Option("--slo", metavar="LIMITS", help="As p99_wait<20s,cold<1%.")
+    ],
+    points: Annotated[
+        int, typer.Option("--points", min=8, help="Settings to try.")
+    ] = 200,
+    report: Report = None,
+    patch: Annotated[
+        Path | None,
+        typer.Option(
+            "--patch", metavar="FILE.yaml", help="Write the document with the pick."
+        ),
+    ] = None,
+    service_time: ServiceTime = "",
+    token_time: TokenTime = "",
+    model: Model = "",
+    begin: Begin = "",
+    end: End = "",
+    seed: Seed = 1,
+    form: TraceForm = "",
+    memory: Memory = None,
+    gpus: Gpus = None,
+    config: Config = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=0, help="Processes [one for each core].")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Find the cheapest settings that meet a goal on a trace, and write them down."""
+    from fromzero.simulate import Asked
+    from fromzero.tune import Wanted
+    from fromzero.tune import tune as tuned
+
+    asked = Asked(
+        paths=tuple(paths),
+        trace=trace,
+        cold_start=cold_start,
+        form=form,
+        model=model,
+        service_time=service_time,
+        token_time=token_time,
+        begin=begin,
+        end=end,
+        seed=seed,
+        config=config,
+        flags=texts(memory=memory, gpus=gpus),
+    )
+    wanted = Wanted(
+        slo=slo, points=points, jobs=jobs, report=report, patch=patch, as_json=as_json
+    )
+    raise typer.Exit(tuned(asked, wanted))

@@ -21,6 +21,7 @@ from simulations.coldstart import AT_ONCE, ColdStart
 from simulations.outcome import Moment, Outcome, Series
 from simulations.report import figures
 from simulations.run import End, Run
+from simulations.totals import Totals, totals
 from simulations.trace import UNKNOWN, Trace, TraceError
 from simulations.workload import Workload
 from simulations.world import Model, Scenario, World
@@ -133,6 +134,20 @@ def answer(
     """Run these settings and sum up what came of it."""
     run = World(scenario(question, specs)).run(watch)
     return outcome(name, specs, run)
+
+
+def brief(question: Question, specs: Specs, loads: tuple[Workload, ...]) -> Totals:
+    """Run these settings and return the figures alone; *loads* are the question's."""
+    run = World(scenario(question, specs, loads)).run()
+    return totals(
+        Outcome(
+            name="",
+            settings={},
+            figures=figures(run),
+            gpus=max(spec.needs.gpus for spec in specs.values()),
+            waits=_quantiles(run),
+        )
+    )
 
 
 def outcome(name: str, specs: Specs, run: Run) -> Outcome:

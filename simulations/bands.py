@@ -1,0 +1,82 @@
+"""How sure the figures of a run are: drawn anew from its hours, again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulations.chance import generator
+from simulations.run import End, Run
+
+BLOCK_S = 3_600.0
+_TIMES = 400
+_BAND = (0.025, 0.975)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bands:
+    """Where 95 of 100 draws lie: least and most."""
+
+    cost_s: tuple[float, float]
+    """Replica-seconds, of as many hours."""
+    p99_s: tuple[float, float]
+    cold: tuple[float, float]
+    """Share of requests that found no ready replica."""
+    blocks: int
+    """Hours to draw from; with few of them a band says little."""
+
+
+def bands(run: Run, *, seed: int) -> Bands:
+    """Draw hours with replacement: a bootstrap by blocks, as requests hang together.
+
+    A request's hour is that of its arrival.
+    """
+    blocks = max(1, int(np.ceil(run.until / BLOCK_S)))
+    at = np.asarray(run.requests.arrivals, dtype=np.float64)
+    hour = np.minimum((at / BLOCK_S).astype(int), blocks - 1)
+    ends = np.frombuffer(run.ends, dtype=np.uint8)
+    waits = np.zeros(len(at))
+    held = np.array(list(run.waits), dtype=int)
+    waits[held] = list(run.waits.values())
+    answered = ends == End.ANSWERED
+    cold = np.bincount(hour, np.frombuffer(run.cold, dtype=np.uint8), blocks)
+    count = np.bincount(hour, minlength=blocks)
+    cost = _alive(run, blocks)
+    groups = [waits[answered & (hour == block)] for block in range(blocks)]
+    chance = generator(seed, "bands")
+    costs, nearly, shares = [], [], []
+    for _ in range(_TIMES):
+        drawn = chance.integers(0, blocks, blocks)
+        costs.append(cost[drawn].sum())
+        asked = count[drawn].sum()
+        shares.append(cold[drawn].sum() / asked if asked else 0.0)
+        together = np.concatenate([groups[block] for block in drawn])
+        nearly.append(
+            float(np.quantile(together, 0.99, method="inverted_cdf"))
+            if len(together)
+            else 0.0
+        )
+    return Bands(
+        cost_s=_band(costs), p99_s=_band(nearly), cold=_band(shares), blocks=blocks
+    )
+
+
+def _alive(run: Run, blocks: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the replica-seconds of each hour."""
+    edges = np.arange(blocks + 1) * BLOCK_S
+    edges[-1] = max(edges[-1], run.until)
+    found = np.zeros(blocks)
+    for machine in run.machines:
+        end = min(machine.gone, run.until)
+        first = int(machine.launched // BLOCK_S)
+        last = min(blocks - 1, int(end // BLOCK_S))
+        for block in range(first, last + 1):
+            low = max(machine.launched, edges[block])
+            found[block] += max(0.0, min(end, edges[block + 1]) - low)
+    return found
+
+
+def _band(values: list[float]) -> tuple[float, float]:
+    low, high = np.quantile(np.array(values), _BAND)
+    return float(low), float(high)

@@ -1,0 +1,40 @@
+"""Which of many choices nobody beats in both of two figures; where the curve bends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Pair = tuple[float, float]
+
+
+def front(pairs: Sequence[Pair]) -> list[int]:
+    """Return the places of those than which no other is better in one figure and as
+    good in the other; of equal ones the first. They ascend in the first figure.
+
+    >>> front([(1.0, 9.0), (2.0, 9.0), (3.0, 1.0), (3.0, 1.0)])
+    [0, 2]
+    """
+    order = sorted(range(len(pairs)), key=lambda place: (*pairs[place], place))
+    found: list[int] = []
+    least = float("inf")
+    for place in order:
+        if pairs[place][1] < least:
+            least = pairs[place][1]
+            found.append(place)
+    return found
+
+
+def knee(pairs: Sequence[Pair], places: Sequence[int]) -> int:
+    """Return which of a front's *places* is farthest below the line between its ends.
+
+    >>> knee([(0.0, 10.0), (1.0, 1.0), (10.0, 0.0)], [0, 1, 2])
+    1
+    """
+    (x0, y0), (x1, y1) = pairs[places[0]], pairs[places[-1]]
+    wide, high = (x1 - x0) or 1.0, (y0 - y1) or 1.0
+
+    def below(place: int) -> float:
+        x, y = pairs[place]
+        return 1.0 - (x - x0) / wide - (y - y1) / high
+
+    return max(places, key=lambda place: (below(place), -place))

@@ -1,0 +1,42 @@
+"""A band holds the figure it is of, and is narrow where hours are alike."""
+
+from __future__ import annotations
+
+from simulations.bands import bands
+from simulations.coldstart import measured
+from simulations.plan import Question, outcome, scenario
+from simulations.shapes import Shape, Sizes, made
+from simulations.totals import totals
+from simulations.world import World
+from tests.simulations.test_plan import SLEEPY, A
+
+
+def run(kind: str, seed: int = 2):
+    load = made(
+        Shape(kind=kind, rate=0.02, span_s=86_400.0, off_s=20_000.0),
+        Sizes(service_s=4.0),
+        seed=seed,
+    )
+    asked = Question(trace=load, keys={"model": A}, cold_start=measured(20.0))
+    return World(scenario(asked, {A: SLEEPY})).run()
+
+
+def test_the_figures_of_a_run_are_in_their_bands():
+    played = run("on-off")
+    sums, found = totals(outcome("x", {A: SLEEPY}, played)), bands(played, seed=1)
+
+    assert found.blocks == 24
+    assert found.cost_s[0] < sums.cost_s < found.cost_s[1]
+    assert found.cold[0] <= sums.cold_share <= found.cold[1]
+    assert found.p99_s[0] <= sums.p99_s <= found.p99_s[1]
+    assert found == bands(played, seed=1)
+
+
+def test_hours_that_differ_make_wider_bands_than_hours_alike():
+    widths = []
+    for kind in ("poisson", "on-off"):
+        played = run(kind)
+        low, high = bands(played, seed=1).cost_s
+        widths.append((high - low) / totals(outcome("x", {A: SLEEPY}, played)).cost_s)
+
+    assert widths[0] < widths[1]
