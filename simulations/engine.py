@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import Any
 
 Action = Callable[[Any, float], None]
@@ -78,6 +79,13 @@ class Engine:
             self.heap[:] = [event for event in self.heap if event[2] not in gone]
             heapify(self.heap)
         return [event[4] for event in taken]
+
+    @property
+    def horizon(self) -> float:
+        """When anything happens next; inf: nothing will."""
+        index, times = self._index, self._times
+        arrival = times[index] if index < len(times) else inf
+        return min(arrival, self.heap[0][0]) if self.heap else arrival
 
     def run(self, until: float) -> None:
         """Let everything happen that is due by *until*, itself included."""

@@ -70,6 +70,8 @@ class Scenario:
     tick_s: float = 2.0
     sample_s: float = 1.0
     seed: int = 1
+    walks: bool = False
+    """Walk through each second and tick, also where nothing can come of it."""
 
 
 class World:
@@ -78,7 +80,12 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         now = 0.0
         self.engine = Engine(now=now)
-        self.fleet = Fleet(budget=scenario.budget, now=now, tick_s=scenario.tick_s)
+        self.fleet = Fleet(
+            budget=scenario.budget,
+            now=now,
+            tick_s=scenario.tick_s,
+            leaps=not scenario.walks,
+        )
         self.cluster = Cluster(self.engine, self, seed=scenario.seed)
         self.boards = [
             Switchboard(name=f"activator-{number}", limits=scenario.limits, now=now)
@@ -303,17 +310,28 @@ class World:
         self._sampled_at = now
         if self._shares is not None:
             self._shares.advance(now)
-        said = False
+        said = busy = False
         for board in self.boards:
             for sample in board.report(now):
                 said = True
+                busy |= bool(sample.in_flight or sample.held or sample.requests)
                 self._hear(sample, now)
         self._traffic.quiet = not said
-        if said:
-            self.engine.at(
-                now + self._scenario.sample_s, Rank.SAMPLE, self._sample, None
-            )
         self._settle(now)
+        if said:
+            next_at = now + self._scenario.sample_s
+            if not (busy or self._shares or self._scenario.walks):
+                next_at = self._leap(next_at)
+            self.engine.at(next_at, Rank.SAMPLE, self._sample, None)
+
+    def _leap(self, next_at: float) -> float:
+        """Return the last second before anything happens: reports of those between
+        would say that nothing does, and one report says it of all of them."""
+        every = self._scenario.sample_s
+        if self.fleet.wake_at <= next_at + self._scenario.tick_s:
+            return next_at  # It has not leapt: what is reported may change something.
+        horizon = min(self.engine.horizon, self._scenario.until)
+        return max(next_at, floor(horizon / every) * every)
 
     def _tick(self, subject: None, now: float) -> None:
         if now != self._tick_at:

@@ -32,6 +32,7 @@ from autoscaler.core.messages import (
     View,
     Wake,
 )
+from autoscaler.core.quiet import land, leap, quiet_until
 from autoscaler.core.revision import Revision
 from autoscaler.core.status import status
 
@@ -40,10 +41,16 @@ _AGAIN_S = 1.0
 
 
 class Fleet:
-    """Decide for thousands of revisions; one that sleeps costs nothing."""
+    """Decide for thousands of revisions; one that sleeps costs nothing.
 
-    def __init__(self, *, budget: Budget, now: float, tick_s: float = 2.0) -> None:
+    *leaps* leaves out the ticks of which nothing can come.
+    """
+
+    def __init__(
+        self, *, budget: Budget, now: float, tick_s: float = 2.0, leaps: bool = False
+    ) -> None:
         self._tick_s = tick_s
+        self._leaps = leaps
         self._revisions: dict[RevisionKey, Revision] = {}
         self._reporters: dict[str, float] = {}
         """Who reports, and since when."""
@@ -249,10 +256,10 @@ class Fleet:
         """Return all revisions, in the order in which they came."""
         return self._revisions.keys()
 
-    # What is heard.
-
     def _sample(self, of: Revision, sample: Sample, now: float) -> None:
         of.heard(sample, now)
+        if of.leapt is not None:
+            self._agenda.put(of, land(of, sample, now, self._tick_s))
         ready = of.replicas.probed(sample.reporter, sample.replicas)
         if ready > 0:
             self._ready(of, now)
@@ -307,8 +314,6 @@ class Fleet:
             of.sleep("put to sleep by hand", now)
             self._decide(of, now)
 
-    # What follows.
-
     def _rouse(self, of: Revision, now: float) -> None:
         """Decide on *of*; if that wakes it, wake those that it needs too."""
         slept = of.asleep
@@ -338,15 +343,8 @@ class Fleet:
         ):
             # Who knows of no replica reports nothing: it has lost the view.
             self._tell_again(of, now)
-        if of.asleep and not replicas.target:
-            due = inf
-        else:
-            due = min(now + self._tick_s, again_at)
-            if of.want > replicas.active and of.backoff.until > now:
-                due = min(due, of.backoff.until)
-        if of.refusal is not None:
-            due = min(due, of.refused_until)
-        self._agenda.put(of, due)
+        quiet = quiet_until(of, self._reporters, now) if self._leaps else now
+        self._agenda.put(of, leap(of, quiet, again_at, now, self._tick_s))
 
     def _drained(self, of: Revision) -> None:
         """Stop those that have nothing left."""

@@ -46,6 +46,7 @@ class Revision:
         "epoch",
         "keeps",
         "key",
+        "leapt",
         "load",
         "mode",
         "percent",
@@ -85,6 +86,8 @@ class Revision:
         self.scaling = spec.scaling
         """With the pin in it."""
         self.due = inf
+        self.leapt: float | None = None
+        """When it was last decided on, if the ticks since then were left out."""
         self.born = now
         """Since when its load is counted: before a whole window nothing goes."""
         self.load = Load(spec.scaling)

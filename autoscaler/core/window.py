@@ -7,7 +7,7 @@ that is not full yet is averaged over the seconds it has.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, floor, log
+from math import ceil, exp, floor, inf, log
 
 from autoscaler.core.domain import Aggregation
 
@@ -74,6 +74,24 @@ class Window:
                 total -= ring[second % size]
             size -= lag
         return _round(total / (filled if filled < size else size), _MICRO)
+
+    def steady_until(self, target: float, now: float) -> float:
+        """Return when the average first makes another number of replicas, each of which
+        can take *target*, if each second from now on brings 0; inf: never.
+
+        *now*: not known, of a window that is weighted or was not told of this second.
+        """
+        size, second, total = self._size, self._last, self._total
+        if self._share or second != int(now):
+            return now
+        ring, age = self._ring, second - self._first + 1
+        wanted = ceil(_round(total / min(age, size), _MICRO) / target)
+        for ahead in range(1, size + 1):
+            total -= ring[(second + ahead) % size]
+            mean = _round(total / min(age + ahead, size), _MICRO)
+            if ceil(mean / target) != wanted:
+                return float(second + ahead)
+        return inf
 
     def is_empty(self, now: float) -> bool:
         """Say whether nothing was recorded for longer than the window."""

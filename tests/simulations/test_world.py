@@ -7,6 +7,8 @@ from array import array
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import autoscaler.clock
 from autoscaler.core.domain import GateSpec
@@ -14,9 +16,9 @@ from simulations.cluster import Behaviour
 from simulations.coldstart import measured
 from simulations.report import figures, render
 from simulations.run import End
-from simulations.workload import Phase, Workload, paced
+from simulations.workload import Phase, Workload, paced, poisson
 from simulations.world import Scenario, World
-from tests.golden.scenarios import ALL, LLM, model
+from tests.golden.scenarios import ALL, LLM, SLEEPY, model
 
 
 def at(*arrivals: float, service_s: float = 1.0) -> Workload:
@@ -178,4 +180,39 @@ def test_nothing_is_sampled_while_nothing_is_awake():
 
     world.run()
 
-    assert 150 < reports < 250
+    assert 20 < reports < 150
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 300), st.sampled_from([0.0, 0.0, 0.02, 0.3, 4.0])),
+        min_size=1,
+        max_size=6,
+    ).filter(lambda phases: any(rate for _, rate in phases)),
+    st.integers(0, 1),
+    st.sampled_from([0.0, 20.0, 400.0]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_leaping_over_the_quiet_changes_nothing(phases, least, kept, panic, seed):
+    load = [Phase(length_s=length, rate=rate) for length, rate in phases]
+    scaling = replace(
+        SLEEPY, min_replicas=least, retention_s=kept, panic=panic, stable_window_s=20
+    )
+    behaviour = Behaviour(cold_start=measured(3.0, 9.0), lifetime_s=300.0, stop_s=1.0)
+    leaping = Scenario(
+        models=(model(LLM, scaling, behaviour=behaviour),),
+        workloads=(poisson(LLM, load, service_s=2.0, until=900, seed=seed),),
+        until=1_500,
+        seed=seed,
+    )
+
+    leapt = World(leaping).run()
+    walked = World(replace(leaping, walks=True)).run()
+
+    assert leapt.scales == walked.scales
+    assert (leapt.waits, leapt.ends, leapt.cold) == (
+        walked.waits, walked.ends, walked.cold,
+    )  # fmt: skip
+    assert figures(leapt) == figures(walked)
+    assert len(leapt.decisions) <= len(walked.decisions)
