@@ -21,7 +21,7 @@ from autoscaler.core.domain import (
     StartFailure,
 )
 from autoscaler.core.fit import fit, follow, hush, stop_drained
-from autoscaler.core.judge import judge
+from autoscaler.core.judge import Judge, judge
 from autoscaler.core.messages import (
     Drained,
     Gone,
@@ -41,16 +41,21 @@ _AGAIN_S = 1.0
 
 
 class Fleet:
-    """Decide for thousands of revisions; one that sleeps costs nothing.
-
-    *leaps* leaves out the ticks of which nothing can come.
-    """
+    """Decide for thousands of revisions; one that sleeps costs nothing."""
 
     def __init__(
-        self, *, budget: Budget, now: float, tick_s: float = 2.0, leaps: bool = False
+        self,
+        *,
+        budget: Budget,
+        now: float,
+        tick_s: float = 2.0,
+        leaps: bool = False,
+        judge: Judge = judge,
     ) -> None:
         self._tick_s = tick_s
+        self._judge = judge
         self._leaps = leaps
+        """Leave out the ticks of which nothing can come, if *judge* is the usual."""
         self._revisions: dict[RevisionKey, Revision] = {}
         self._reporters: dict[str, float] = {}
         """Who reports, and since when."""
@@ -194,8 +199,7 @@ class Fleet:
 
     def failed(self, key: RevisionKey, failure: StartFailure, now: float) -> None:
         """Take a start that failed: it is tried again later, and ever later."""
-        of = self._revisions.get(key)
-        if of is None:
+        if (of := self._revisions.get(key)) is None:
             return
         before = of.replicas.target
         if of.replicas.died(failure.replica):
@@ -211,8 +215,7 @@ class Fleet:
 
     def usage(self, key: RevisionKey, percent: float, now: float) -> None:
         """Take the mean use of cpu or memory, in % of the request."""
-        of = self._revisions.get(key)
-        if of is not None:
+        if (of := self._revisions.get(key)) is not None:
             of.percent, of.percent_at = percent, now
 
     def order(self, key: RevisionKey, order: Order, now: float) -> None:
@@ -329,7 +332,7 @@ class Fleet:
                     self._rouse(other, now)
 
     def _decide(self, of: Revision, now: float) -> None:
-        again_at = judge(of, self._reporters, now)
+        again_at = self._judge(of, self._reporters, now)
         if self._leading:
             fit(of, self._crowd, self._reporters, now)
         else:

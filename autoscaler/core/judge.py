@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from autoscaler.core.commands import Decided
 from autoscaler.core.decide import decide
-from autoscaler.core.domain import Decision, Metric, Observation, StartFailure
+from autoscaler.core.domain import (
+    Decision,
+    Metric,
+    Observation,
+    ScalingSpec,
+    StartFailure,
+)
 from autoscaler.core.hpa import decide_usage
 from autoscaler.core.revision import Revision
 from autoscaler.core.zero import Phase, settle
+
+Judge = Callable[[Revision, Collection[str], float], float]
+"""What decides for a Fleet, called as `judge` is; simulations try others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is wanted of a revision, before bounds and the way to zero."""
+
+    seen: Observation
+    decision: Decision
+    desired: int | None
+    """None: not known, which keeps what is there."""
+    why: str
 
 
 def judge(of: Revision, reporters: Collection[str], now: float) -> float:
@@ -18,16 +38,10 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
 
     *reporters* are those whose samples are expected.
     """
-    spec, replicas = of.scaling, of.replicas
-    if replicas.ready:
+    spec = of.scaling
+    if of.replicas.ready:
         of.called = False
-    slept = of.asleep
-    seen = Observation(
-        stable=of.load.stable.average(now),
-        panic=of.load.panic.average(now),
-        ready=replicas.ready,
-        starting=replicas.active - replicas.ready,
-    )
+    seen = look(of, now)
     if spec.metric is Metric.CPU or spec.metric is Metric.MEMORY:
         known = now - of.percent_at <= spec.stable_window_s
         percent = of.percent if known else None
@@ -38,13 +52,34 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
     if _is_in_vain(of, decision, now):
         load = decision.desired or of.waits or of.backoff.reason
         of.sleep("nobody waits any more" if load else decision.reason, now)
-        slept = True
     desired, why = _desired(of, decision, reporters, now)
+    verdict = Verdict(seen=seen, decision=decision, desired=desired, why=why)
+    return apply(of, spec, verdict, now)
+
+
+def look(of: Revision, now: float) -> Observation:
+    """Return what a decision on *of* looks at."""
+    replicas = of.replicas
+    return Observation(
+        stable=of.load.stable.average(now),
+        panic=of.load.panic.average(now),
+        ready=replicas.ready,
+        starting=replicas.active - replicas.ready,
+    )
+
+
+def apply(of: Revision, spec: ScalingSpec, verdict: Verdict, now: float) -> float:
+    """Set what *of* wants by a verdict and *spec*'s bounds; return when to ask again.
+
+    A start that takes too long has failed, and what makes room has none to spare.
+    """
+    replicas, why = of.replicas, verdict.why
+    slept = of.asleep
     if of.awaits:
         of.progressed(now)
     if of.keeps and not of.asleep:
         spec = replace(spec, scale_to_zero=False)
-    of.zero, settled = settle(spec, of.zero, desired, replicas.ready, now)
+    of.zero, settled = settle(spec, of.zero, verdict.desired, replicas.ready, now)
     want = replicas.active if settled.replicas is None else settled.replicas
     if settled.reason:
         why += "; " + settled.reason
@@ -62,9 +97,13 @@ def judge(of: Revision, reporters: Collection[str], now: float) -> float:
         want = of.yields.keep
         why += f"; makes room for {of.yields.to}"
 
-    of.want, of.mode, of.reason = want, decision.mode.value, why
+    of.want, of.mode, of.reason = want, verdict.decision.mode.value, why
     of.decided = Decided(
-        key=of.key, seen=seen, decision=decision, replicas=want, reason=why
+        key=of.key,
+        seen=verdict.seen,
+        decision=verdict.decision,
+        replicas=want,
+        reason=why,
     )
     if slept and not of.asleep:
         of.woke()

@@ -49,7 +49,7 @@ def leap(
 ) -> float:
     """Return when *of* is due: at the next tick, or the first that is not *quiet* any
     more; *again_at* at the latest, and when it may start or be asked again."""
-    of.leapt, due = None, inf
+    of.leapt, due = None, again_at
     if not of.asleep or of.replicas.target:
         if quiet > now + tick_s:
             of.leapt, due = now, min(_tick(now, quiet, tick_s), again_at)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
@@ -9,13 +10,16 @@ import pytest
 from autoscaler.core.commands import Decided, Order, Scale, Tell
 from autoscaler.core.domain import (
     Budget,
+    Decision,
     GateSpec,
     Metric,
+    Mode,
     Replica,
     RevisionKey,
     StartFailure,
 )
 from autoscaler.core.fleet import Fleet
+from autoscaler.core.judge import Verdict, apply, judge, look
 from autoscaler.core.messages import (
     Drained,
     Gone,
@@ -26,6 +30,7 @@ from autoscaler.core.messages import (
     Sample,
     Wake,
 )
+from autoscaler.core.revision import Revision
 from tests.autoscaler.core.stage import IRIS, LLM, SLEEPY, TEXT, Stage, spec
 
 
@@ -1306,3 +1311,27 @@ def test_what_no_backend_has_shown_yet_is_called_off_without_a_drain():
     (scale,) = [each for each in fleet.take() if isinstance(each, Scale)]
     assert (scale.replicas, scale.stop) == (1, ())
     assert scale.reason == "idle for 60 s; at most 1 (maxReplicas)"
+
+
+def test_another_judge_can_have_a_sleeper_up_at_a_time_of_its_own():
+    def early(of: Revision, reporters: Collection[str], now: float) -> float:
+        if now < 90.0:
+            judge(of, reporters, now)
+            return 90.0
+        decision = Decision(desired=2, mode=Mode.STABLE, reason="it is time")
+        verdict = Verdict(
+            seen=look(of, now), decision=decision, desired=2, why="it is time"
+        )
+        return apply(of, of.scaling, verdict, now)
+
+    fleet = Fleet(budget=Budget(), now=0.0, judge=early)
+    fleet.configure(LLM, spec(), 0.0)
+    fleet.lead(leading=True, now=0.0)
+    fleet.take()
+
+    assert fleet.wake_at == 90.0
+    fleet.advance(90.0)
+
+    (scale,) = [each for each in fleet.take() if isinstance(each, Scale)]
+    assert scale == Scale(key=LLM, replicas=2, reason="it is time")
+    assert fleet.status(LLM).state == "starting"
