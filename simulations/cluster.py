@@ -28,6 +28,17 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What one replica was measured to take: nothing of it is drawn."""
+
+    start_s: float
+    """From launch to ready, or to its failure."""
+    stop_s: float = 0.0
+    failure: str = ""
+    """Not empty: it did not come to be ready, for this reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """What replicas of one revision do, whatever is asked of them."""
 
@@ -38,6 +49,8 @@ class Behaviour:
     stop_s: float = 0.0
     """From being told to stop to being gone."""
     failing: tuple[Failing, ...] = ()
+    lives: tuple[Life, ...] = ()
+    """Those of its first replicas, by their numbers, as a real run had them."""
 
 
 class Part(IntEnum):
@@ -185,11 +198,25 @@ class Cluster:
                 at = now + failing.after_s
                 self._engine.at(at, Rank.DEPARTURE, self._fail, (machine, failure))
                 return
-        at = now
-        for phase in behaviour.cold_start:
-            chance = uniform(self._seed, f"{key}/{phase.name}", machine.number)
-            at += phase.draw(chance)
+        life = self._life(machine)
+        if life is not None:
+            at = now + life.start_s
+            if life.failure:
+                failure = StartFailure(
+                    reason=life.failure, final=True, replica=machine.id
+                )
+                self._engine.at(at, Rank.DEPARTURE, self._fail, (machine, failure))
+                return
+        else:
+            at = now
+            for phase in behaviour.cold_start:
+                chance = uniform(self._seed, f"{key}/{phase.name}", machine.number)
+                at += phase.draw(chance)
         self._engine.at(at, Rank.DEPARTURE, self._listen, machine)
+
+    def _life(self, machine: Machine) -> Life | None:
+        lives = self._behaviours[machine.key].lives
+        return lives[machine.number - 1] if machine.number <= len(lives) else None
 
     def _listen(self, machine: Machine, now: float) -> None:
         if machine.stopping:
@@ -227,7 +254,8 @@ class Cluster:
             if machine.in_flight:
                 self._sink.broke(machine)
             machine.turn(Part.DRAINING, now)
-        stop_s = self._behaviours[machine.key].stop_s
+        life = self._life(machine)
+        stop_s = self._behaviours[machine.key].stop_s if life is None else life.stop_s
         self._engine.at(now + stop_s, Rank.DEPARTURE, self._end, machine)
 
     def _end(self, machine: Machine, now: float) -> None:

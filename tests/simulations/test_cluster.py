@@ -3,7 +3,7 @@ from __future__ import annotations
 from math import inf
 
 from autoscaler.core.domain import Replica, RevisionKey, StartFailure
-from simulations.cluster import Behaviour, Cluster, Failing, Machine, Part
+from simulations.cluster import Behaviour, Cluster, Failing, Life, Machine, Part
 from simulations.coldstart import measured
 from simulations.engine import Engine
 
@@ -62,6 +62,25 @@ def test_a_replica_is_seen_at_once_listens_after_its_start_and_goes_when_told():
         Part.DRAINING: 5.0,
     }
     assert machine.gone == 105.0
+
+
+def test_first_replicas_live_as_they_were_measured_and_the_others_as_drawn():
+    lives = (Life(start_s=3.0, stop_s=0.5), Life(start_s=2.0, failure="CUDA: no"))
+    engine, heard, replicas = cluster(
+        Behaviour(cold_start=measured(7.0), stop_s=9.0, lives=lives)
+    )
+
+    replicas.scale(LLM, 3, ())
+    engine.run(until=20.0)
+    replicas.scale(LLM, 0, ())
+    engine.run(until=40.0)
+
+    assert [(at, what) for at, what, _ in heard.said if what != "observed"] == [
+        (2.0, "failed"),
+        (3.0, "listens"),
+        (7.0, "listens"),
+    ]
+    assert [machine.gone for machine in replicas.machines] == [20.5, 2.0, 29.0]
 
 
 def test_scaling_again_to_the_same_number_starts_nothing():
