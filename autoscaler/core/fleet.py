@@ -110,8 +110,7 @@ class Fleet:
         self, key: RevisionKey, now: float, *, aside: bool, keeps: str, awaits: str
     ) -> None:
         """Know what a backend alone knows of *key*; see `Revision.stand`."""
-        of = self._revisions.get(key)
-        if of is not None and of.stand(aside, keeps, awaits):
+        if (of := self._revisions.get(key)) and of.stand(aside, keeps, awaits):
             self._decide(of, now)
             self._close(now)
 
@@ -346,8 +345,9 @@ class Fleet:
         ):
             # Who knows of no replica reports nothing: it has lost the view.
             self._tell_again(of, now)
-        quiet = quiet_until(of, self._reporters, now) if self._leaps else now
-        self._agenda.put(of, leap(of, quiet, again_at, now, self._tick_s))
+        every, who = self._tick_s, self._reporters
+        quiet = quiet_until(of, who, now, every) if self._leaps else now
+        self._agenda.put(of, leap(of, quiet, again_at, now, every))
 
     def _drained(self, of: Revision) -> None:
         """Stop those that have nothing left."""

@@ -7,7 +7,7 @@ before. When that can first be otherwise is known from what is counted.
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import inf
+from math import ceil, inf
 
 from autoscaler.core.domain import Metric
 from autoscaler.core.messages import Sample
@@ -15,7 +15,9 @@ from autoscaler.core.revision import Revision
 from autoscaler.core.zero import Phase
 
 
-def quiet_until(of: Revision, reporters: Collection[str], now: float) -> float:
+def quiet_until(
+    of: Revision, reporters: Collection[str], now: float, tick_s: float
+) -> float:
     """Return until when each decision is the one just made, if no request comes.
 
     *now*: not known for longer.
@@ -27,7 +29,6 @@ def quiet_until(of: Revision, reporters: Collection[str], now: float) -> float:
         or of.want != replicas.target
         or of.zero.phase is Phase.WAKING
         or of.decider.panic_since is not None
-        or spec.scale_down_delay_s > 0
         or spec.metric in (Metric.CPU, Metric.MEMORY)
         or of.yields is not None
         or of.called
@@ -41,7 +42,17 @@ def quiet_until(of: Revision, reporters: Collection[str], now: float) -> float:
         load.stable.steady_until(target, now), load.panic.steady_until(target, now)
     )
     used = of.used_at + spec.stable_window_s
-    return min(until, used) if used > now else until
+    if used > now:
+        until = min(until, used)
+    if spec.scale_down_delay_s <= 0:
+        return until
+    # The delay counts from the last tick before, which is to be made; and what it holds
+    # on to must be what is wanted now.
+    peaks = of.decider.peaks
+    wanted = ceil(load.stable.average(now) / target)
+    if len(peaks) != 1 or peaks[0][1] != wanted:
+        return now
+    return until - tick_s
 
 
 def leap(

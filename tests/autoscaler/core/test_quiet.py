@@ -128,6 +128,23 @@ def test_what_is_told_and_when_is_the_same_with_ticks_left_out(spec, stretches):
     assert leapt.decisions <= walked.decisions
 
 
+@pytest.mark.parametrize("delay_s", [3, 30, 100])
+def test_a_delay_ends_when_it_would_have_ended(delay_s):
+    spec = replace(SPEC, min_replicas=1, scale_down_delay_s=delay_s)
+    loads = [9.0] * 40 + [0.0] * 300 + [3.0] * 40 + [0.0] * 300
+
+    walked, leapt = Play(spec, leaps=False), Play(spec, leaps=True)
+    walked.run(loads, leaps=False)
+    leapt.run(loads, leaps=True)
+
+    scales = [
+        [(at, each.replicas) for at, each in play.told if isinstance(each, Scale)]
+        for play in (walked, leapt)
+    ]
+    assert scales[0] == scales[1]
+    assert leapt.decisions < walked.decisions
+
+
 def test_an_hour_awake_without_a_request_costs_a_few_decisions():
     spec = replace(SPEC, min_replicas=1)
     loads = [1.0] * 30 + [0.0] * 3_600 + [9.0] * 7 + [0.0] * 3_600
