@@ -1,0 +1,1 @@
+"""Other ways to decide, to compare the production one with."""
