@@ -101,14 +101,14 @@ def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
         starts=len(machines),
         failures=run.failures[key],
         crashes=run.crashes[key],
-        most=_most((machine.launched, machine.gone) for machine in machines),
+        most=most_at_once((machine.launched, machine.gone) for machine in machines),
         seconds=tuple(
             (part, sum(machine.seconds[part] for machine in machines)) for part in Part
         ),
     )
 
 
-def _most(lives: Iterator[tuple[float, float]]) -> int:
+def most_at_once(lives: Iterator[tuple[float, float]]) -> int:
     """Return how many of *lives* there were at once, at most."""
     turns = []
     for begin, end in lives:

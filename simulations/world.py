@@ -25,10 +25,13 @@ from autoscaler.core.domain import (
     StartFailure,
 )
 from autoscaler.core.fleet import Fleet
+from autoscaler.core.judge import Judge, judge
 from autoscaler.core.messages import Downlink, Gone, Sample, View
 from autoscaler.core.shares import Shares
 from simulations.cluster import Behaviour, Cluster, Machine, Part
 from simulations.engine import Engine, Rank
+from simulations.policies.judging import Judging
+from simulations.policies.policy import Policy, unchanged
 from simulations.run import Run
 from simulations.traffic import Traffic
 from simulations.workload import Requests, Workload, merge
@@ -69,7 +72,11 @@ class Scenario:
     changes: tuple[tuple[float, Change], ...] = ()
     tick_s: float = 2.0
     sample_s: float = 1.0
+    sample_at_s: float = 0.0
+    """When in each such stretch activators report; seconds are counted from 0."""
     seed: int = 1
+    policy: Policy | None = None
+    """What decides in the place of the production judge; None: that does."""
     walks: bool = False
     """Walk through each second and tick, also where nothing can come of it."""
 
@@ -80,11 +87,19 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         now = 0.0
         self.engine = Engine(now=now)
+        decides: Judge = judge
+        leaps = not scenario.walks
+        self._adapt: Callable[[RevisionSpec], RevisionSpec] = unchanged
+        if scenario.policy is not None:
+            self._adapt = scenario.policy.adapt
+            if scenario.policy.begin is not None:
+                decides, leaps = Judging(scenario.policy.begin()), False
         self.fleet = Fleet(
             budget=scenario.budget,
             now=now,
             tick_s=scenario.tick_s,
-            leaps=not scenario.walks,
+            leaps=leaps,
+            judge=decides,
         )
         self.cluster = Cluster(self.engine, self, seed=scenario.seed)
         self.boards = [
@@ -94,7 +109,7 @@ class World:
         self._by_name = {board.name: board for board in self.boards}
         self._shares = Shares(rest_s=_REST_S, now=now) if len(self.boards) > 1 else None
         self._scenario = scenario
-        self._sampled_at = now
+        self._sampled_at = self._report_before(now)
         self._settling = False
         self._tick_at = inf
         self._expiry_at = inf
@@ -138,7 +153,7 @@ class World:
     def add(self, model: Model, now: float) -> None:
         """Have a new revision, or one with new settings."""
         self.cluster.configure(model.key, model.behaviour)
-        self.fleet.configure(model.key, model.spec, now)
+        self.fleet.configure(model.key, self._adapt(model.spec), now)
         self._settle(now)
 
     def observed(self, key: RevisionKey, replicas: tuple[Replica, ...]) -> None:
@@ -290,7 +305,7 @@ class World:
         for, so that the next span begins where it would have.
         """
         every = self._scenario.sample_s
-        last = floor(now / every) * every
+        last = self._report_before(now)
         if last == now:
             last -= every
         if last > self._sampled_at:
@@ -327,11 +342,15 @@ class World:
     def _leap(self, next_at: float) -> float:
         """Return the last second before anything happens: reports of those between
         would say that nothing does, and one report says it of all of them."""
-        every = self._scenario.sample_s
         if self.fleet.wake_at <= next_at + self._scenario.tick_s:
             return next_at  # It has not leapt: what is reported may change something.
         horizon = min(self.engine.horizon, self._scenario.until)
-        return max(next_at, floor(horizon / every) * every)
+        return max(next_at, self._report_before(horizon))
+
+    def _report_before(self, now: float) -> float:
+        """Return when activators report, or would, last before *now* or at it."""
+        every, at = self._scenario.sample_s, self._scenario.sample_at_s
+        return floor((now - at) / every) * every + at
 
     def _tick(self, subject: None, now: float) -> None:
         if now != self._tick_at:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import autoscaler.clock
 from autoscaler.core.domain import GateSpec
+from autoscaler.core.messages import Sample
 from simulations.cluster import Behaviour
 from simulations.coldstart import measured
 from simulations.report import figures, render
@@ -105,6 +106,24 @@ def test_a_hold_ends_when_its_limit_does():
 
     world.engine.run(until=40.0)
     assert list(run.ends) == [End.EXPIRED]
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.25, 0.875])
+def test_activators_report_when_in_each_second_they_are_said_to(at_s, monkeypatch):
+    world = World(scenario(10.5, 100.5, sample_at_s=at_s))
+    heard = []
+    hear = world.fleet.hear
+    monkeypatch.setattr(
+        world.fleet,
+        "hear",
+        lambda message, now: (heard.append((message, now)), hear(message, now)),
+    )
+
+    world.run()
+
+    times = [now for message, now in heard if isinstance(message, Sample)]
+    assert len(times) > 10
+    assert {now % 1.0 for now in times} == {at_s}
 
 
 def test_two_activators_share_the_requests_and_every_replica():
