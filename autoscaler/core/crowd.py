@@ -157,7 +157,7 @@ def _tenant(of: Revision, reporters: Collection[str], now: float) -> Tenant:
         going=replicas.draining + replicas.leaving,
         floor=of.floor,
         idle=of.idle(reporters, now) and not of.reports.wants(now),
-        used_at=of.used_at,
+        used_at=of.used_at if of.worth is None else of.worth,
         ready_at=of.ready_at,
     )
 

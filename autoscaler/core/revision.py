@@ -75,6 +75,7 @@ class Revision:
         "waits",
         "waits_since",
         "want",
+        "worth",
         "yields",
         "zero",
     )
@@ -101,6 +102,8 @@ class Revision:
         self.percent_at = -inf
         self.used_at = -inf
         """When it was last known to have a request."""
+        self.worth: float | None = None
+        """What counts in its place, where who is idle makes room."""
         self.ready_at = inf
         """Since when somebody serves; inf: nobody does."""
         self.progress_at = now
@@ -108,14 +111,12 @@ class Revision:
         self.called = False
         """Somebody who holds nothing wants it up, until it is: a person, or a revision
         that needs it."""
-
         self.aside = False
         """Clients reach its replicas without an activator."""
         self.awaits = ""
         """What a start waits for that has no deadline of ours: a node, an image."""
         self.keeps = ""
         """Why it must not go to zero now, whatever its load; empty: it may."""
-
         self.want = 0
         """Replicas to have, room or not."""
         self.mode = "stable"
