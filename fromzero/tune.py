@@ -116,7 +116,7 @@ def pick(tried: Sequence[Tried], goal: Goal) -> Tried:
 
 def points(tried: Sequence[Tried], picked: Tried, goal: Goal) -> tuple[Point, ...]:
     """Return all that was tried, with the front, the knee and the pick marked."""
-    pairs = [(each.totals.cost_s, each.totals.p99_s) for each in tried]
+    pairs = [(each.totals.cost_s, each.totals.mean_wait_s) for each in tried]
     best = front(pairs)
     bend = knee(pairs, best)
     found = []
@@ -126,7 +126,7 @@ def points(tried: Sequence[Tried], picked: Tried, goal: Goal) -> tuple[Point, ..
             Point(
                 settings=plan.said(each.spec),
                 cost_s=each.totals.cost_s,
-                wait_s=each.totals.p99_s,
+                wait_s=each.totals.mean_wait_s,
                 cold=each.totals.cold_share,
                 name=name or ("the knee" if place == bend else ""),
                 front=place in best,
@@ -152,24 +152,27 @@ def verdict(
     rest = totals(found[0])
     held = "meets it too" if goal.met(rest) else "does not meet it"
     said += (
-        f" On the part not used for choosing it {held}: 99 of 100 waited "
-        f"{duration(rest.p99_s)} or less, {rest.cold_share:.2%} found no replica "
-        f"ready, {rest.cost_s / _HOUR_S:,.1f} hours"
+        f" On the part not used for choosing it {held}: {rest.cost_s / _HOUR_S:,.1f} "
+        f"hours, 99 of 100 waited {duration(rest.p99_s)} or less, "
+        f"{rest.cold_share:.2%} found no replica ready."
     )
-    if sure is not None:
-        low, high = (each / _HOUR_S for each in sure.cost_s)
-        said += (
-            f" (drawn anew from its {sure.blocks} hours, 95 of 100 times between "
-            f"{low:,.1f} and {high:,.1f}, and 99 of 100 within "
-            f"{duration(sure.p99_s[0])} to {duration(sure.p99_s[1])})"
-        )
+    against = []
     for each in found[1:]:
         theirs = totals(each)
         if theirs.cost_s:
             less = 1 - rest.cost_s / theirs.cost_s
             word = "less" if less >= 0 else "more"
-            said += f"; {abs(less):.0%} {word} than {each.name}"
-    return said + "."
+            against.append(f"{abs(less):.0%} {word} than {each.name}")
+    if against:
+        said += f" That is {', '.join(against)}."
+    if sure is not None:
+        low, high = (each / _HOUR_S for each in sure.cost_s)
+        said += (
+            f" How sure that is: with hours drawn anew from its {sure.blocks}, 95 "
+            f"times of 100 it costs {low:,.1f} to {high:,.1f} hours and "
+            f"{sure.cold[0]:.2%} to {sure.cold[1]:.2%} find no replica ready."
+        )
+    return said
 
 
 class _Search:
@@ -236,7 +239,7 @@ class _Search:
             columns=tuple(f"{each}s" for each in _WINDOWS),
             rows=tuple(f"{each}s" for each in _RETENTIONS),
             cost_s=tuple(tuple(each.cost_s for each in row) for row in rows),
-            wait_s=tuple(tuple(each.p99_s for each in row) for row in rows),
+            wait_s=tuple(tuple(each.mean_wait_s for each in row) for row in rows),
         )
 
     def _all(self, specs: Sequence[RevisionSpec]) -> Iterator[Totals]:
@@ -322,7 +325,7 @@ def _point(tried: Tried) -> Point:
     return Point(
         settings={},
         cost_s=tried.totals.cost_s,
-        wait_s=tried.totals.p99_s,
+        wait_s=tried.totals.mean_wait_s,
         cold=tried.totals.cold_share,
     )
 

@@ -52,6 +52,8 @@ class Outcome:
     """GPUs of a replica; 0: GPU-seconds are replica-seconds."""
     waits: tuple[tuple[float, float], ...] = ()
     """Quantiles of the wait of all that were answered: share in [0, 1], seconds."""
+    mean_wait_s: float = 0.0
+    """The mean of them."""
     series: Series = field(default_factory=Series)
     moments: tuple[Moment, ...] = ()
 
@@ -80,7 +82,7 @@ class Point:
     cost_s: float
     """GPU-seconds, or replica-seconds without GPUs."""
     wait_s: float
-    """99 of 100 answered requests waited no longer."""
+    """The mean wait of a request that was answered."""
     cold: float
     """Share of requests that found no ready replica."""
     name: str = ""

@@ -146,6 +146,7 @@ def brief(question: Question, specs: Specs, loads: tuple[Workload, ...]) -> Tota
             figures=figures(run),
             gpus=max(spec.needs.gpus for spec in specs.values()),
             waits=_quantiles(run),
+            mean_wait_s=_mean_wait(run),
         )
     )
 
@@ -159,6 +160,7 @@ def outcome(name: str, specs: Specs, run: Run) -> Outcome:
         figures=figures(run),
         gpus=max(spec.needs.gpus for spec in specs.values()),
         waits=_quantiles(run),
+        mean_wait_s=_mean_wait(run),
         series=_series(run),
         moments=_moments(run),
     )
@@ -221,6 +223,12 @@ def _quantiles(run: Run) -> tuple[tuple[float, float], ...]:
     waits[len(waits) - len(held) :] = np.sort(np.array(held))
     ranks = np.ceil(np.array(_SHARES) * len(waits)).astype(int).clip(min=1) - 1
     return tuple(zip(_SHARES, waits[ranks].tolist(), strict=True))
+
+
+def _mean_wait(run: Run) -> float:
+    answered = run.ends.count(End.ANSWERED)
+    waits = [wait for n, wait in run.waits.items() if run.ends[n] == End.ANSWERED]
+    return sum(waits) / answered if answered else 0.0
 
 
 def _series(run: Run) -> Series:

@@ -37,6 +37,7 @@ class Totals:
     p95_s: float
     p99_s: float
     longest_s: float
+    mean_wait_s: float
 
     @property
     def cost_s(self) -> float:
@@ -76,6 +77,7 @@ def totals(outcome: Outcome) -> Totals:
         p95_s=quantiles.get(0.95, 0.0),
         p99_s=quantiles.get(0.99, 0.0),
         longest_s=quantiles.get(1.0, 0.0),
+        mean_wait_s=outcome.mean_wait_s,
     )
 
 

@@ -157,7 +157,8 @@ def search(front: Front, picked: Outcome) -> Iterator[str]:
     across = [(at, svg.number(at)) for at in svg.ticks(min(cost), max(cost))]
     up = [(at, duration(at)) for at in svg.decades(_LEAST_S, high)]
     unit = _unit(picked)
-    body = svg.grid(x, y, across, up, (unit, "99 of 100 waited no longer"))
+    body = svg.grid(x, y, across, up, (unit, "mean wait of a request"))
+    named = 0
     for each, hours, longest in sorted(
         zip(points, cost, wait, strict=True),
         key=lambda p: (p[0].front, bool(p[0].name)),
@@ -171,10 +172,18 @@ def search(front: Front, picked: Outcome) -> Iterator[str]:
             f'r="{size}"><title>{escape(f"{about}; {said}")}</title></circle>'
         )
         if each.name:
+            named += 1
+            # Above and below in turns, and never on the axis' own title.
+            above = named % 2 == 0 and y(longest) > svg.TOP + 30
             body += (
                 f'<circle class="pick" cx="{x(hours):.1f}" cy="{y(longest):.1f}" '
-                + 'r="9"/>'
-                + svg.text(x(hours), y(longest) - 13, each.name, "middle", "name")
+                'r="9"/>'
+                + svg.text(
+                    x(hours),
+                    y(longest) + (-13 if above else 24),
+                    each.name,
+                    name="name",
+                )
             )
     yield f"<h2>What was tried</h2><p>{escape(front.verdict)}</p>"
     yield "<p>Each point is one choice of settings. Blue ones are the best for some "
@@ -234,7 +243,7 @@ def _heat(heat: Heat, unit: str) -> Iterator[str]:
     flat = [cost for row in heat.cost_s for cost in row]
     low, high = min(flat), max(flat)
     yield f"<h2>{escape(heat.across)} and {escape(heat.up)} together</h2>"
-    yield f"<p>{unit}, and below how long 99 of 100 waited at most; the other settings "
+    yield f"<p>{unit}, and below it the mean wait of a request; the other settings "
     yield "are those of the pick. Darker costs more.</p>"
     columns, rows_ = len(heat.columns), len(heat.rows)
     width = (svg.WIDTH - svg.LEFT - svg.RIGHT) / columns

@@ -52,6 +52,7 @@ def outcome(name: str = "these settings", *, cold: int = 20, idle_s: float = 900
         figures=(figures,),
         gpus=1,
         waits=((0.0, 0.0), (0.5, 0.0), (0.95, 20.0), (0.99, 37.0), (1.0, 37.0)),
+        mean_wait_s=4.0,
         series=Series(
             at=(0.0, 2_400.0, 4_800.0), arrivals=(0.1, 0.0, 0.2), held=(1.0, 0.0, 2.0),
             ready=(1.0, 0.0, 1.0), loading=(1.0, 0.0, 1.0),
