@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -72,3 +74,13 @@ def test_a_lognormal_start_has_about_the_mean_that_was_asked_for(mean, cv):
     (phase,) = measured(*lognormal(mean, mean * cv))
 
     assert phase.mean_s == pytest.approx(mean, rel=0.1)
+
+
+def test_the_page_on_cold_starts_has_each_preset_with_its_phases():
+    text = (Path(__file__).parents[2] / "docs" / "coldstart.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]+) \|", text, re.MULTILINE))
+
+    assert rows.keys() == PRESETS.keys()
+    for name, start in PRESETS.items():
+        if "then as" not in rows[name]:
+            assert all(phase.name in rows[name] for phase in start)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +153,11 @@ def test_public_counts_and_windows_are_read_whole():
     clients = read(public("servegen/deepseek-r1_clients_10min.csv.gz"))
     assert len(clients) / clients.span_s == pytest.approx(16.0, rel=0.05)
     assert np.all(np.diff(clients.arrivals) >= 0)
+
+
+def test_the_page_on_traces_has_each_format_and_each_shape():
+    text = (Path(__file__).parents[3] / "docs" / "traces.md").read_text()
+    named = set(re.findall(r"^\| ([^|]+) \| ", text, re.MULTILINE))
+    rows = {each for row in named for each in re.findall(r"`([a-z-]+)`", row)}
+
+    assert {*FORMATS, *SHAPES} <= rows
