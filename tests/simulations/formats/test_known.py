@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from simulations.formats.known import FORMATS, parse, read
+from simulations.shapes import SHAPES
 from simulations.trace import TraceError
 from tests.simulations.public import public
 
