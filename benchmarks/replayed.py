@@ -6,17 +6,19 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import floor, inf
+from statistics import median
 from typing import Any
 
 import numpy as np
 
-from autoscaler.core.calls import Call, Configure, Failed, Hear, Observe
+from autoscaler.core.calls import Advance, Call, Configure, Failed, Hear, Observe
 from autoscaler.core.commands import Command, Decided, Scale, Tell
 from autoscaler.core.domain import RevisionKey, RevisionSpec
 from autoscaler.core.messages import Ready, Sample, View
 from autoscaler.core.wire import decode
-from benchmarks.likeness import Story, steps
+from benchmarks.likeness import TICK_S, Story, steps
 from simulations.cluster import Behaviour, Life, Part
 from simulations.coldstart import measured
 from simulations.report import most_at_once
@@ -51,6 +53,7 @@ class Recording:
     ready: list[tuple[float, int]] = field(default_factory=list)
     """How many replicas took requests from when on."""
     samples: list[float] = field(default_factory=list)
+    advances: list[float] = field(default_factory=list)
 
 
 def read(lines: list[Mapping[str, Any]], until: float) -> Recording:
@@ -77,6 +80,8 @@ def read(lines: list[Mapping[str, Any]], until: float) -> Recording:
                 made.replicas[_number(replica)].ready = now
             case Hear(message=Sample()):
                 made.samples.append(now)
+            case Advance():
+                made.advances.append(now)
             case _:
                 pass
         for command in (decode(Command, each) for each in line["commands"]):
@@ -148,6 +153,8 @@ def simulated(played: Mapping[str, Any]) -> Story:
             workloads=(load,),
             until=begun + span_s - origin,
             sample_at_s=phase(recording.samples),
+            late_s=lateness(recording.advances),
+            walks=True,
         )
     ).run()
     return _story(run, order, begun - origin, span_s)
@@ -206,6 +213,17 @@ def _begun(lines: list[Mapping[str, Any]]) -> Recording:
         if isinstance(call, Configure):
             return Recording(key=call.key, spec=call.spec, begun=float(line["now"]))
     raise ValueError("no revision was recorded")
+
+
+def lateness(ticks: list[float]) -> float:
+    """Return by how much ticks come late, each of which counts from the one before.
+
+    >>> round(lateness([0.0, 2.001, 4.002, 9.0, 11.001]), 4)
+    0.001
+    """
+    apart = [b - a - TICK_S for a, b in pairwise(ticks)]
+    late = [each for each in apart if 0.0 <= each < 0.1]
+    return median(late) if late else 0.0
 
 
 def _story(run: Run, order: list[int], begun: float, span_s: float) -> Story:

@@ -71,6 +71,8 @@ class Scenario:
     limits: Limits = field(default_factory=Limits)
     changes: tuple[tuple[float, Change], ...] = ()
     tick_s: float = 2.0
+    late_s: float = 0.0
+    """By how much a tick comes late; a live loop's timers ring about 1 ms late."""
     sample_s: float = 1.0
     sample_at_s: float = 0.0
     """When in each such stretch activators report; seconds are counted from 0."""
@@ -219,7 +221,7 @@ class World:
         else:
             raise RuntimeError(f"{now}: Fleet and Switchboards never come to rest")
         self._settling = False
-        tick_at = self.fleet.wake_at
+        tick_at = self.fleet.wake_at + self._scenario.late_s
         if tick_at < self._tick_at:
             self._tick_at = max(now, tick_at)
             self.engine.at(self._tick_at, Rank.TICK, self._tick, None)

@@ -126,6 +126,13 @@ def test_activators_report_when_in_each_second_they_are_said_to(at_s, monkeypatc
     assert {now % 1.0 for now in times} == {at_s}
 
 
+def test_a_tick_that_comes_late_puts_off_those_after_it():
+    run = World(scenario(10.0, until=30.0, late_s=0.125, walks=True)).run()
+
+    times = [at for at, _ in run.decisions if at > 15.0]
+    assert times == [15.0 + 2.125 * number for number in range(1, len(times) + 1)]
+
+
 def test_two_activators_share_the_requests_and_every_replica():
     quick = Behaviour(cold_start=measured(0.2))
     run = World(
