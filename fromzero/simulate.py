@@ -22,6 +22,7 @@ from autoscaler.quantity import seconds
 from fromzero import __version__
 from fromzero.config import Settings, resolve
 from fromzero.errors import CommandError
+from fromzero.files import write
 from fromzero.printable import printable
 from fromzero.show import console
 from fromzero.traces import opened, span, told
@@ -104,7 +105,7 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
         for line in lines(found, ours, stopped=watch.stopped):
             print(printable(line))
     if report is not None:
-        write(report, render(found, origin))
+        write(report, [render(found, origin)])
     return 130 if watch.stopped else 0
 
 
@@ -146,16 +147,6 @@ def origin_of(asked: Asked, ours: plan.Question) -> Origin:
         requests=len(ours.trace),
         remarks=ours.trace.remarks,
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole; CommandError: it cannot be."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 class Watch:

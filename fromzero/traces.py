@@ -12,6 +12,7 @@ import typer
 
 from autoscaler.quantity import number, seconds
 from fromzero.errors import CommandError
+from fromzero.files import write
 from fromzero.printable import printable
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def generate(
 
 
 def _write(trace: Trace, to: Path) -> None:
-    """Write *trace*; a file is there whole, or as it was before."""
+    """Write *trace* and say so."""
     from simulations.formats.known import written
 
     for remark in trace.remarks:
@@ -190,12 +191,5 @@ def _write(trace: Trace, to: Path) -> None:
     if str(to) == "-":
         sys.stdout.writelines(written(trace))
         return
-    part = to.with_name(f"{to.name}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.writelines(written(trace))
-        part.replace(to)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CommandError(f"{to}: cannot be written: {error.strerror}") from error
+    write(to, written(trace))
     print(printable(f"{to}: {len(trace):,} requests, {trace.span_s:g} s"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autoscaler.core.domain import RevisionKey, RevisionSpec
 from fromzero.errors import CommandError
+from fromzero.files import write
 from fromzero.patch import chosen, patched
 from fromzero.printable import printable
 from fromzero.simulate import (
@@ -23,7 +24,6 @@ from fromzero.simulate import (
     origin_of,
     question,
     watching,
-    write,
 )
 from simulations import edit, plan, sweep
 from simulations.bands import Bands, bands
@@ -98,9 +98,9 @@ def tune(asked: Asked, wanted: Wanted) -> int:
         for line in _screen(found, rest, tried, picked, said, stopped=watch.stopped):
             print(printable(line))
     if wanted.report is not None:
-        write(wanted.report, render(found, origin_of(asked, whole), front=report))
+        write(wanted.report, [render(found, origin_of(asked, whole), front=report)])
     if wanted.patch is not None and met:
-        write(wanted.patch, _patch(asked.paths, key, picked.spec))
+        write(wanted.patch, [_patch(asked.paths, key, picked.spec)])
     if watch.stopped:
         return 130
     return 0 if met else 1

@@ -1,0 +1,64 @@
+"""A file is there whole or as it was; what is no file stays what it is."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from fromzero.errors import CommandError
+from fromzero.files import write
+
+
+def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "a.txt"
+
+    write(path, ["one\n", "two\n"])
+
+    assert path.read_text() == "one\ntwo\n"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_goes_wrong_in_the_middle_leaves_the_file_before(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+
+    def lines():
+        yield "one\n"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(CommandError, match="No space left"):
+        write(path, lines())
+
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real.txt")
+
+    write(tmp_path / "link", ["text"])
+
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "text"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text()))
+    reader.start()
+
+    write(pipe, ["text"])
+
+    reader.join(30)
+    assert heard == ["text"]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("place", ["no/such/file", "."])
+def test_where_nothing_can_be_written_it_is_said(tmp_path, place):
+    with pytest.raises(CommandError, match="cannot be written"):
+        write(tmp_path / place, ["text"])
