@@ -56,6 +56,8 @@ class Outcome:
     """The mean of them."""
     series: Series = field(default_factory=Series)
     moments: tuple[Moment, ...] = ()
+    unlisted: int = 0
+    """How many more there were after the last of them: too many for a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from simulations.workload import Workload
 from simulations.world import Model, Scenario, World
 
 _POINTS = 1_000
-_MOMENTS = 1_000
+_MOMENTS = 2_000
 _SHARES = (
     *(step / 100 for step in range(0, 96)),
     0.96, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9995, 1.0,
@@ -153,6 +153,7 @@ def brief(question: Question, specs: Specs, loads: tuple[Workload, ...]) -> Tota
 
 def outcome(name: str, specs: Specs, run: Run) -> Outcome:
     """Sum a run up."""
+    moments = _moments(run)
     first = next(iter(specs.values()))
     return Outcome(
         name=name,
@@ -162,7 +163,8 @@ def outcome(name: str, specs: Specs, run: Run) -> Outcome:
         waits=_quantiles(run),
         mean_wait_s=_mean_wait(run),
         series=_series(run),
-        moments=_moments(run),
+        moments=tuple(moments[:_MOMENTS]),
+        unlisted=max(0, len(moments) - _MOMENTS),
     )
 
 
@@ -273,8 +275,8 @@ def _most(spans: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[float
     return tuple(np.maximum.reduceat(level, starts).tolist())
 
 
-def _moments(run: Run) -> tuple[Moment, ...]:
-    """Return the decisions that changed something, the first of them if too many."""
+def _moments(run: Run) -> list[Moment]:
+    """Return the decisions that changed something."""
     shown: dict[RevisionKey, tuple[int, int, str]] = {}
     found = []
     for at, made in run.decisions:
@@ -293,6 +295,4 @@ def _moments(run: Run) -> tuple[Moment, ...]:
                 reason=made.reason,
             )
         )
-        if len(found) == _MOMENTS:
-            break
-    return tuple(found)
+    return found

@@ -9,7 +9,15 @@ from simulations.outcome import Origin, Outcome
 
 
 def embedded(outcomes: Sequence[Outcome], origin: Origin) -> str:
-    """Return the JSON; no text in it can end the element that it is in."""
+    """Return the JSON; no text in it can end the element that it is in.
+
+    What is said again and again is in it once: a decision has numbers of its words.
+    """
+    words: dict[str, int] = {}
+
+    def word(said: str) -> int:
+        return words.setdefault(said, len(words))
+
     told = {
         "span": origin.span_s,
         "outcomes": [
@@ -23,24 +31,29 @@ def embedded(outcomes: Sequence[Outcome], origin: Origin) -> str:
                     "loading": _short(each.series.loading),
                 },
                 "moments": [
-                    {
-                        "at": round(moment.at, 3),
-                        "model": moment.model,
-                        "ready": moment.ready,
-                        "desired": moment.desired,
-                        "applied": moment.applied,
-                        "mode": moment.mode,
-                        "reason": moment.reason,
-                    }
+                    [
+                        round(moment.at, 3),
+                        word(moment.model),
+                        moment.ready,
+                        moment.desired,
+                        moment.applied,
+                        word(moment.mode),
+                        word(moment.reason),
+                    ]
                     for moment in each.moments
                 ],
+                "unlisted": each.unlisted,
             }
             for each in outcomes
         ],
+        "words": list(words),
     }
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _short(values: Sequence[float]) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
+    """Return what differs by no pixel and takes less to write."""
+    return [
+        int(v) if v.is_integer() else v for v in (float(f"{v:.6g}") for v in values)
+    ]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from simulations.outcome import Front, Origin, Outcome
-from simulations.page import parts
+from simulations.page import found, parts
 from simulations.page.data import embedded
 
 _HERE = Path(__file__).parent
@@ -33,7 +33,7 @@ def render(
         (
             *parts.head(outcomes, origin),
             *parts.comparison(outcomes),
-            *(parts.search(front, outcomes[0]) if front is not None else ()),
+            *(found.search(front, outcomes[0]) if front is not None else ()),
             *parts.costs(outcomes),
             *parts.waits(outcomes),
             *parts.over_time(outcomes, origin),

@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from simulations.outcome import Front, Heat, Origin, Outcome
+from simulations.outcome import Origin, Outcome
 from simulations.page import svg
 from simulations.summary import duration
 from simulations.totals import Totals, totals
 
 _HOUR_S = 3_600.0
 _LEAST_S = 0.01
+
+_ABOUT = {
+    "the pick": "<em>the pick</em> has the settings that the search has chosen",
+    "these settings": "<em>these settings</em> are those of the documents",
+    "Knative's": "<em>Knative's</em> are the defaults of Knative for the same replicas",
+    "always on": "<em>always on</em> never sleeps",
+}
+_ROWS = (
+    (
+        "GPU-hours, replica-hours",
+        "what is paid: each replica from its launch until it is gone, times its GPUs "
+        "if it has any",
+    ),
+    ("loading", "from launch to ready: nobody is answered yet"),
+    ("busy", "at least one request in flight"),
+    ("idle", "ready, and nothing to do"),
+    ("draining", "told to stop, and not gone yet"),
+    (
+        "found none ready",
+        "requests that came while no replica was: those that meet a cold start",
+    ),
+    ("waited", "from arrival until sent to a replica, of all that were answered"),
+    (
+        "turned away",
+        "answered with an error, because the queue or the wait was too long",
+    ),
+    ("starts", "replicas launched, whether or not they came to be ready"),
+)
 
 
 def title(origin: Origin) -> str:
@@ -26,8 +54,8 @@ def head(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
     yield f'<p class="lead">{escape(_waiting(ours))}</p>'
     yield (
         f'<p class="soft">Simulated: {origin.requests:,} requests in '
-        f"{duration(origin.span_s)}, of {escape(origin.trace)}. The decisions are "
-        "those of fromzero itself, made by the code that runs in production.</p>"
+        f"{duration(origin.span_s)} ({escape(origin.trace)}). The decisions are those "
+        "of fromzero itself, made by the code that runs in production.</p>"
     )
     for remark in origin.remarks:
         yield f'<p class="soft">Note: {escape(remark)}.</p>'
@@ -36,17 +64,24 @@ def head(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
 def comparison(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yield the table of all outcomes."""
     found = [totals(each) for each in outcomes]
-    yield '<h2>Side by side</h2><div class="wide"><table><thead><tr><th></th>'
+    known = "; ".join(_ABOUT[o.name] for o in outcomes if o.name in _ABOUT)
+    yield "<h2>Side by side</h2><p>Each column is one run of the same requests" + (
+        f": {known}.</p>" if known else ".</p>"
+    )
+    yield '<div class="wide"><table><thead><tr><td></td>'
     yield "".join(f'<th scope="col">{escape(each.name)}</th>' for each in outcomes)
     yield "</tr></thead><tbody>"
-    for name, cells in rows(found, _unit(outcomes[0])):
+    for name, cells in rows(found, unit(outcomes[0])):
         part = ' class="part"' if name.startswith(" ") else ""
-        yield f"<tr><td{part}>{escape(name.strip())}</td>"
+        yield f'<tr><th scope="row"{part}>{escape(name.strip())}</th>'
         yield "".join(f"<td>{escape(each)}</td>" for each in cells) + "</tr>"
-    yield "</tbody></table></div>"
+    yield "</tbody></table></div><details><summary>What the rows mean</summary><dl>"
+    for name, meaning in _ROWS:
+        yield f"<dt>{name}</dt><dd>{meaning}</dd>"
+    yield "</dl></details>"
 
 
-def rows(found: Sequence[Totals], unit: str) -> Iterator[tuple[str, list[str]]]:
+def rows(found: Sequence[Totals], counted: str) -> Iterator[tuple[str, list[str]]]:
     """Yield a table's rows: names, those of parts with spaces before, and cells."""
 
     def hours(values: Sequence[float]) -> list[str]:
@@ -58,7 +93,7 @@ def rows(found: Sequence[Totals], unit: str) -> Iterator[tuple[str, list[str]]]:
             for n, each in zip(counts, found, strict=True)
         ]
 
-    yield unit, hours([each.cost_s for each in found])
+    yield counted, hours([each.cost_s for each in found])
     yield "  loading", hours([each.loading_s for each in found])
     yield "  busy", hours([each.busy_s for each in found])
     yield "  idle", hours([each.idle_s for each in found])
@@ -79,7 +114,7 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     found = [totals(each) for each in outcomes]
     most = max((each.cost_s for each in found), default=0.0) / _HOUR_S or 1.0
     height = 40.0 + 40.0 * len(found) + svg.BOTTOM
-    x = svg.linear(0.0, most, svg.LEFT + 90, svg.WIDTH - svg.RIGHT)
+    x = svg.linear(0.0, most, svg.LEFT + 90, svg.WIDTH - svg.RIGHT - 50)
     body = []
     for value in svg.ticks(0.0, most):
         at, bottom = x(value), height - svg.BOTTOM
@@ -96,11 +131,11 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
             body.append(
                 f'<rect class="{part}" x="{low:.1f}" y="{top}" height="26" '
                 f'width="{max(0.0, high - low):.1f}"><title>{part}: {value:,.2f} '
-                "hours</title></rect>"
+                f"hours, {value / (each.cost_s / _HOUR_S or 1.0):.0%}</title></rect>"
             )
             begin += value
-    unit = _unit(outcomes[0])
-    body.append(svg.text((x(0) + svg.WIDTH) / 2, height - 8, unit))
+        body.append(svg.text(x(begin) + 6, top + 17, f"{begin:,.1f}", "start", "name"))
+    body.append(svg.text((x(0) + svg.WIDTH) / 2, height - 8, unit(outcomes[0])))
     said = "; ".join(
         f"{outcome.name} {each.cost_s / _HOUR_S:,.2f}"
         for each, outcome in zip(found, outcomes, strict=True)
@@ -108,7 +143,7 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield "<h2>What the time went into</h2><p>All that a replica costs until it is "
     yield "gone: while it starts, answers, waits for requests, and stops. Loading and "
     yield "idle are what good settings save.</p><figure>"
-    yield svg.drawing(f"{unit} by part", said, "".join(body), height)
+    yield svg.drawing(f"{unit(outcomes[0])} by part", said, "".join(body), height)
     yield '<ul class="legend">'
     for part in ("loading", "busy", "idle", "draining"):
         yield (
@@ -127,72 +162,21 @@ def waits(outcomes: Sequence[Outcome]) -> Iterator[str]:
         return
     high = max(1.0, longest * 1.3)
     x = svg.logarithmic(_LEAST_S, high, svg.LEFT, svg.WIDTH - svg.RIGHT)
-    shares = [1 - share for each in outcomes for share, s in each.waits if s > _LEAST_S]
-    most = max(shares, default=0.01) * 1.1
+    lines = [_exceeding(each) for each in outcomes]
+    most = max((line[0][1] for line in lines if line), default=0.01) * 1.1 or 0.01
     y = svg.linear(0.0, most, svg.HEIGHT - svg.BOTTOM, svg.TOP)
-    across = [(at, duration(at)) for at in svg.decades(_LEAST_S, high)]
-    up = [(at, f"{at * 100:g} %") for at in svg.ticks(0.0, most)]
-    body = svg.grid(x, y, across, up, ("waited longer than", "of requests"))
-    for place, each in enumerate(outcomes):
-        points = [
-            (x(max(s, _LEAST_S)), y(min(most, 1 - share))) for share, s in each.waits
-        ]
-        if points:
-            body += svg.line(points, place)
+    across = [(at, svg.spell(at)) for at in svg.times(_LEAST_S, high)]
+    up = [(at, f"{at * 100:g}%") for at in svg.ticks(0.0, most)]
+    titles = "waited longer than (logarithmic)", "share of requests"
+    body = svg.grid(x, y, across, up, titles)
+    for place, each in enumerate(lines):
+        body += svg.line([(x(seconds), y(share)) for seconds, share in each], place)
     said = "; ".join(f"{o.name}: {_waiting(totals(o))}" for o in outcomes)
     yield "<p>Each line falls from the share of requests that waited at all to those "
-    yield "that waited longest: lower and further left is better.</p><figure>"
+    yield "that waited longest: lower and further left is better. Where it ends is the "
+    yield "longest wait.</p><figure>"
     yield svg.drawing("Share of requests that waited longer", said, body)
     yield _legend(outcomes) + "</figure>"
-
-
-def search(front: Front, picked: Outcome) -> Iterator[str]:
-    """Yield what was tried, and which of it is best."""
-    points = front.points
-    cost = [each.cost_s / _HOUR_S for each in points]
-    wait = [max(each.wait_s, _LEAST_S) for each in points]
-    x = svg.linear(min(cost) * 0.95, max(cost) * 1.05, svg.LEFT, svg.WIDTH - svg.RIGHT)
-    high = max(1.0, max(wait) * 1.3)
-    y = svg.logarithmic(_LEAST_S, high, svg.HEIGHT - svg.BOTTOM, svg.TOP)
-    across = [(at, svg.number(at)) for at in svg.ticks(min(cost), max(cost))]
-    up = [(at, duration(at)) for at in svg.decades(_LEAST_S, high)]
-    unit = _unit(picked)
-    body = svg.grid(x, y, across, up, (unit, "mean wait of a request"))
-    named = 0
-    for each, hours, longest in sorted(
-        zip(points, cost, wait, strict=True),
-        key=lambda p: (p[0].front, bool(p[0].name)),
-    ):
-        said = ", ".join(f"{k} {v}" for k, v in each.settings.items())
-        about = f"{each.name or 'tried'}: {hours:,.2f} {unit}, {duration(each.wait_s)}"
-        kind = "front" if each.front else "tried"
-        size = 5 if each.front else 3.5
-        body += (
-            f'<circle class="{kind}" cx="{x(hours):.1f}" cy="{y(longest):.1f}" '
-            f'r="{size}"><title>{escape(f"{about}; {said}")}</title></circle>'
-        )
-        if each.name:
-            named += 1
-            # Above and below in turns, and never on the axis' own title.
-            above = named % 2 == 0 and y(longest) > svg.TOP + 30
-            body += (
-                f'<circle class="pick" cx="{x(hours):.1f}" cy="{y(longest):.1f}" '
-                'r="9"/>'
-                + svg.text(
-                    x(hours),
-                    y(longest) + (-13 if above else 24),
-                    each.name,
-                    name="name",
-                )
-            )
-    yield f"<h2>What was tried</h2><p>{escape(front.verdict)}</p>"
-    yield "<p>Each point is one choice of settings. Blue ones are the best for some "
-    yield "wish: nothing that was tried costs less and waits less. Point at one to see "
-    yield "its settings.</p><figure>"
-    yield svg.drawing("Cost against waiting", front.verdict, body)
-    yield "</figure>"
-    if front.heat is not None:
-        yield from _heat(front.heat, unit)
 
 
 def over_time(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
@@ -202,32 +186,55 @@ def over_time(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
         for place, each in enumerate(outcomes)
     )
     yield (
-        '<div class="screen"><h2>Over time</h2><p>Drag over a chart to look closer, '
-        "double-click to see all of it again, click to see what was decided then, and "
-        f'why.</p><p><label>Of <select id="which">{options}</select></label> '
-        '<button id="whole" type="button">all of the time</button></p>'
-        '<div id="charts"></div>'
-        '<h2>Decisions, and why</h2><p><label for="moment">At <strong id="when">'
-        '</strong></label><input id="moment" type="range" min="0" '
-        f'max="{origin.span_s:.0f}" step="1" value="0"></p>'
-        '<ol class="moments" id="moments" aria-live="polite"></ol>'
+        '<section aria-label="Over time"><h2>Over time</h2>'
+        "<p>What came, and how many replicas there were for it. Replicas that stay "
+        "after the requests have gone cost; requests are held where there is none. "
+        '<span class="screen">Drag over a chart to look closer, click to see what was '
+        "decided then.</span></p>"
+        f'<p class="screen tools"><label>Of <select id="which">{options}</select>'
+        "</label> "
+    )
+    for name, said in (
+        ("earlier", "earlier"),
+        ("later", "later"),
+        ("closer", "closer"),
+        ("wider", "wider"),
+        ("whole", "all of the time"),
+    ):
+        yield f'<button id="{name}" type="button">{said}</button> '
+    yield (
+        '</p><p class="soft" id="range" aria-live="polite"></p>'
+        '<div id="charts"></div></section>'
+        '<section class="screen" aria-label="Decisions"><h2>Decisions, and why</h2>'
+        '<p>At <strong id="when"></strong> (the line in the charts): the last decision '
+        "that changed something, those before it, and the next ones.</p>"
+        '<p class="tools"><button id="before" type="button">decision before</button> '
+        '<button id="next" type="button">next decision</button></p>'
+        '<p><input id="moment" type="range" aria-label="Moment" min="0" '
+        f'max="{origin.span_s:.0f}" step="{max(1.0, origin.span_s / 1000):.0f}" '
+        'value="0"></p><ol class="moments" id="moments" aria-live="polite"></ol>'
+        '<p class="soft" id="cut"></p></section>'
         "<noscript><p>The charts over time need JavaScript; everything else is here."
-        "</p></noscript></div>"
+        "</p></noscript>"
     )
 
 
 def again(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
     """Yield the settings, and how to have the same again."""
     names = list(outcomes[0].settings)
-    yield '<h2>Settings</h2><div class="wide"><table><thead><tr><th></th>'
+    yield "<h2>Settings</h2><p>Those in bold are not the same everywhere.</p>"
+    yield '<div class="wide"><table><thead><tr><td></td>'
     yield "".join(f'<th scope="col">{escape(each.name)}</th>' for each in outcomes)
     yield "</tr></thead><tbody>"
     for name in names:
         cells = "".join(
             f"<td>{escape(each.settings.get(name, ''))}</td>" for each in outcomes
         )
-        yield f"<tr><td>{escape(name)}</td>{cells}</tr>"
-    yield "</tbody></table></div><h2>The same again</h2>"
+        same = len({each.settings.get(name, "") for each in outcomes}) == 1
+        kind = "" if same else ' class="differs"'
+        yield f'<tr{kind}><th scope="row">{escape(name)}</th>{cells}</tr>'
+    yield "</tbody></table></div><h2>The same again</h2><p>The same command on the "
+    yield "same trace gives the same figures, to the last digit.</p>"
     yield f"<pre>{escape(origin.command)}</pre><dl>"
     for name, value in (
         ("fromzero", origin.version),
@@ -239,44 +246,10 @@ def again(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
     yield "</dl>"
 
 
-def _heat(heat: Heat, unit: str) -> Iterator[str]:
-    flat = [cost for row in heat.cost_s for cost in row]
-    low, high = min(flat), max(flat)
-    yield f"<h2>{escape(heat.across)} and {escape(heat.up)} together</h2>"
-    yield f"<p>{unit}, and below it the mean wait of a request; the other settings "
-    yield "are those of the pick. Darker costs more.</p>"
-    columns, rows_ = len(heat.columns), len(heat.rows)
-    width = (svg.WIDTH - svg.LEFT - svg.RIGHT) / columns
-    tall = 44.0
-    body = []
-    for r in range(rows_):
-        top = svg.TOP + tall * (rows_ - 1 - r)
-        body.append(svg.text(svg.LEFT - 6, top + tall / 2 + 4, heat.rows[r], "end"))
-        for c in range(columns):
-            cost, wait = heat.cost_s[r][c], heat.wait_s[r][c]
-            depth = 0.08 + 0.5 * ((cost - low) / (high - low) if high > low else 0.0)
-            at = svg.LEFT + width * c
-            body.append(
-                f'<rect class="f0" fill-opacity="{depth:.2f}" x="{at:.1f}" y="{top}" '
-                f'width="{width - 2:.1f}" height="{tall - 2}"/>'
-                + svg.text(
-                    at + width / 2, top + 18, f"{cost / _HOUR_S:,.1f}", "middle", "name"
-                )
-                + svg.text(at + width / 2, top + 34, duration(wait))
-            )
-    bottom = svg.TOP + tall * rows_
-    for c, name in enumerate(heat.columns):
-        body.append(svg.text(svg.LEFT + width * (c + 0.5), bottom + 14, name))
-    body.append(svg.text(svg.WIDTH / 2, bottom + 34, heat.across))
-    body.append(svg.text(4, svg.TOP - 3, heat.up, "start"))
-    said = f"{heat.across} against {heat.up}"
-    yield "<figure>" + svg.drawing(said, said, "".join(body), bottom + 42) + "</figure>"
-
-
 def _headline(outcomes: Sequence[Outcome]) -> str:
-    ours, unit = totals(outcomes[0]), _unit(outcomes[0])
+    ours = totals(outcomes[0])
     said = f"{outcomes[0].name.capitalize()} would have cost "
-    said += f"{ours.cost_s / _HOUR_S:,.1f} {unit}"
+    said += f"{ours.cost_s / _HOUR_S:,.1f} {unit(outcomes[0])}"
     against = []
     for each in outcomes[1:]:
         theirs = totals(each)
@@ -301,14 +274,22 @@ def _waiting(found: Totals) -> str:
     return f"{said}; 99 of 100 waited {duration(found.p99_s)} or less."
 
 
+def _exceeding(outcome: Outcome) -> list[tuple[float, float]]:
+    """Return seconds, and which share of requests waited longer than that."""
+    still = [share for share, seconds in outcome.waits if seconds <= _LEAST_S]
+    first = (_LEAST_S, 1 - still[-1] if still else 1.0)
+    return [first, *((s, 1 - share) for share, s in outcome.waits if s > _LEAST_S)]
+
+
 def _legend(outcomes: Sequence[Outcome]) -> str:
     marks = "".join(
-        f'<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="f{place % 6}" '
-        f'width="10" height="10"/></svg> {escape(each.name)}</li>'
+        '<li><svg viewBox="0 0 30 10" aria-hidden="true">'
+        f"{svg.line([(0.0, 5.0), (30.0, 5.0)], place)}</svg> {escape(each.name)}</li>"
         for place, each in enumerate(outcomes)
     )
-    return f'<ul class="legend">{marks}</ul>'
+    return f'<ul class="legend lines">{marks}</ul>'
 
 
-def _unit(outcome: Outcome) -> str:
+def unit(outcome: Outcome) -> str:
+    """Return what an outcome's cost is counted in."""
     return "GPU-hours" if outcome.gpus else "replica-hours"

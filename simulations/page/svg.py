@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from math import ceil, floor, log10
 
+from simulations.summary import duration
+
 WIDTH, HEIGHT = 720.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 16.0, 14.0, 44.0
+
+_TIMES = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 36_000.0, 360_000.0)
 
 Scale = Callable[[float], float]
 
@@ -40,15 +44,24 @@ def ticks(low: float, high: float, count: int = 6) -> list[float]:
     return [round(step * n, 12) for n in range(first, last + 1)]
 
 
-def decades(low: float, high: float) -> list[float]:
-    """Return the powers of ten from *low* to *high*.
+def times(low: float, high: float) -> list[float]:
+    """Return round times between two, for a logarithmic axis.
 
-    >>> decades(0.05, 30)
-    [0.1, 1.0, 10.0]
+    >>> times(0.05, 100)
+    [0.1, 1.0, 10.0, 60.0]
     """
-    return [
-        10.0**n for n in range(ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9) + 1)
-    ]
+    return [at for at in _TIMES if low * 0.999 <= at <= high * 1.001]
+
+
+def spell(seconds: float) -> str:
+    """Return a time for a person.
+
+    >>> spell(0.01), spell(37.25), spell(600.0)
+    ('10ms', '37.2s', '10min')
+    """
+    if 0.0 < seconds < 1.0:
+        return f"{seconds * 1000:.3g}ms"
+    return "1min" if seconds == 60.0 else duration(seconds)
 
 
 def number(value: float) -> str:

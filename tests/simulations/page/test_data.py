@@ -14,5 +14,10 @@ def test_it_is_json_with_all_that_there_is_and_no_markup():
     assert not set("<>&") & set(said)
     found = json.loads(said)
     assert [each["name"] for each in found["outcomes"]] == ["these settings", HOSTILE]
-    assert found["outcomes"][0]["moments"][0]["reason"] == HOSTILE
+    at, model, ready, desired, applied, mode, reason = found["outcomes"][0]["moments"][
+        0
+    ]
+    assert (at, ready, desired, applied) == (10.0, 0, 1, 1)
+    words = [found["words"][each] for each in (model, mode, reason)]
+    assert words == [HOSTILE, "stable", HOSTILE]
     assert len(found["outcomes"][0]["series"]["at"]) == 3

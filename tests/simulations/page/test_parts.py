@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from simulations.page import parts
-from tests.simulations.page.sample import FRONT, HOSTILE, ORIGIN, outcome
+from tests.simulations.page.sample import HOSTILE, ORIGIN, outcome
 
 OUTCOMES = [outcome(), outcome("always on", cold=0, idle_s=6_290.0), outcome(HOSTILE)]
 
@@ -31,7 +32,7 @@ def test_the_table_has_a_column_for_each_outcome_and_parts_sum_up():
     said = text(parts.comparison(OUTCOMES))
 
     assert said.count('<th scope="col">') == 3
-    rows = re.findall(r"<tr><td[^>]*>([^<]*)</td><td>([^<]*)</td>", said)
+    rows = re.findall(r"<tr><th[^>]*>([^<]*)</th><td>([^<]*)</td>", said)
     found = dict(rows)
     whole = sum(float(found[p]) for p in ("loading", "busy", "idle", "draining"))
     assert float(found["GPU-hours"]) == pytest.approx(whole, abs=0.02)
@@ -45,7 +46,6 @@ def test_the_table_has_a_column_for_each_outcome_and_parts_sum_up():
         pytest.param(lambda: parts.comparison(OUTCOMES), id="comparison"),
         pytest.param(lambda: parts.costs(OUTCOMES), id="costs"),
         pytest.param(lambda: parts.waits(OUTCOMES), id="waits"),
-        pytest.param(lambda: parts.search(FRONT, OUTCOMES[0]), id="search"),
         pytest.param(lambda: parts.over_time(OUTCOMES, ORIGIN), id="over time"),
         pytest.param(lambda: parts.again(OUTCOMES, ORIGIN), id="again"),
     ],
@@ -58,8 +58,6 @@ def test_what_strangers_said_is_text_wherever_it_is(made):
 
 
 def test_where_nobody_waited_it_is_said_and_nothing_drawn():
-    from dataclasses import replace
-
     calm = replace(outcome(), waits=((0.0, 0.0), (1.0, 0.0)))
 
     said = text(parts.waits([calm]))
@@ -68,9 +66,21 @@ def test_where_nobody_waited_it_is_said_and_nothing_drawn():
     assert "<svg" not in said
 
 
-def test_a_search_shows_each_point_the_pick_and_two_settings_together():
-    said = text(parts.search(FRONT, OUTCOMES[0]))
+def test_each_line_of_waits_falls_from_those_who_waited_at_all():
+    said = text(parts.waits(OUTCOMES))
 
-    assert said.count("<circle") == 4
-    assert "the pick" in said
-    assert "window and grace together" in said
+    paths = [
+        [float(n) for n in re.findall(r"[ML][\d.]+ ([\d.]+)", path)]
+        for path in re.findall(r'<path class="line[^>]* d="([^"]*)"', said)
+    ]
+    assert len(paths) == 2 * len(OUTCOMES)  # and one each in the legend
+    assert all(path == sorted(path) for path in paths)
+
+
+def test_settings_that_differ_are_marked_and_only_those():
+    other = replace(outcome("other"), settings={"window": "60s", "panic": "off"})
+
+    said = text(parts.again([outcome(), other], ORIGIN))
+
+    assert '<tr class="differs"><th scope="row">panic' in said
+    assert '<tr><th scope="row">window' in said

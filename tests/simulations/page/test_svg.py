@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulations.page.svg import decades, drawing, linear, logarithmic, text, ticks
+from simulations.page.svg import drawing, linear, logarithmic, text, ticks, times
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
@@ -28,7 +28,7 @@ def test_scales_map_ends_to_ends(low, high):
         at = scale(low, high, 50.0, 700.0)
         assert at(low) == pytest.approx(50.0)
         assert at(high) == pytest.approx(700.0)
-    assert all(low * 0.99 <= each <= high * 1.01 for each in decades(low, high))
+    assert all(low * 0.99 <= each <= high * 1.01 for each in times(low, high))
 
 
 def test_what_is_said_is_text():
