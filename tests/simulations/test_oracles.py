@@ -67,7 +67,9 @@ def steady(rate: float, service_s: float, until: float, seed: int) -> Workload:
 def agrees(seen: list[float], known: float, slack: float = 0.0) -> None:
     """Hold the mean of independent runs to within 3 sigma of what is known."""
     sigma = stdev(seen) / sqrt(len(seen))
-    assert abs(mean(seen) - known) <= 3 * sigma + slack, (mean(seen), sigma, known)
+    said = f"known {known:.4f}, seen {mean(seen):.4f}, sigma {sigma:.4f}"
+    print(said)
+    assert abs(mean(seen) - known) <= 3 * sigma + slack, said
 
 
 @pytest.mark.slow
