@@ -24,7 +24,7 @@
     return found.map((at, n) => clock(at, fine) + (days && (n === 0 || day(at) !== day(found[n - 1])) ? "\n" + day(at) : ""));
   };
 
-  let plots = [], shown = data.outcomes[0], chosen = 0, hover = null, range = [0, data.span];
+  let plots = [], shown = data.outcomes[0], chosen = 0, range = [0, data.span];
 
   const sync = uPlot.sync("time");
   const mark = (u) => {
@@ -61,7 +61,6 @@
       hooks: {
         draw: [mark],
         setScale: [(u, key) => { if (key === "x") told(u.scales.x.min, u.scales.x.max); }],
-        setCursor: [(u) => { if (u.cursor.event && u.cursor.left >= 0) hover = u.posToVal(u.cursor.left, "x"); }],
       },
     }, [shown.series.at, ...series.map((each) => shown.series[each.key])], place);
     let pressed = 0;
@@ -113,7 +112,7 @@
       line.append(time, " " + words[each[REASON]] + " ", state);
       return line;
     }));
-    $("moment").value = String(Math.round(at));
+    $("moment").value = String(at);
     $("moment").setAttribute("aria-valuetext", moment(at));
     $("when").textContent = moment(at);
     $("before").disabled = number <= 0;

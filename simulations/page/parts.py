@@ -142,7 +142,7 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     )
     yield "<h2>What the time went into</h2><p>All that a replica costs until it is "
     yield "gone: while it starts, answers, waits for requests, and stops. Loading and "
-    yield "idle are what good settings save.</p><figure>"
+    yield "idle are what good settings save.</p><figure class='fits'>"
     yield svg.drawing(f"{unit(outcomes[0])} by part", said, "".join(body), height)
     yield '<ul class="legend">'
     for part in ("loading", "busy", "idle", "draining"):
@@ -174,7 +174,7 @@ def waits(outcomes: Sequence[Outcome]) -> Iterator[str]:
     said = "; ".join(f"{o.name}: {_waiting(totals(o))}" for o in outcomes)
     yield "<p>Each line falls from the share of requests that waited at all to those "
     yield "that waited longest: lower and further left is better. Where it ends is the "
-    yield "longest wait.</p><figure>"
+    yield "longest wait.</p><figure class='fits'>"
     yield svg.drawing("Share of requests that waited longer", said, body)
     yield _legend(outcomes) + "</figure>"
 
@@ -211,7 +211,7 @@ def over_time(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
         '<p class="tools"><button id="before" type="button">decision before</button> '
         '<button id="next" type="button">next decision</button></p>'
         '<p><input id="moment" type="range" aria-label="Moment" min="0" '
-        f'max="{origin.span_s:.0f}" step="{max(1.0, origin.span_s / 1000):.0f}" '
+        f'max="{origin.span_s:.9g}" step="{origin.span_s / 1000:.6g}" '
         'value="0"></p><ol class="moments" id="moments" aria-live="polite"></ol>'
         '<p class="soft" id="cut"></p></section>'
         "<noscript><p>The charts over time need JavaScript; everything else is here."
