@@ -75,7 +75,7 @@ class Page:
 
     async def drag(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
         """Press at one place, and release at another; at the same, click."""
-        held = {"button": "left", "clickCount": 1}
+        held: dict[str, Any] = {"button": "left", "clickCount": 1}
         await self.mouse("mouseMoved", *begin)
         await self.mouse("mousePressed", *begin, **held)
         if end != begin:
@@ -112,6 +112,8 @@ class Page:
                 self.complaints.append(told["entry"]["text"])
             case "Network.requestWillBeSent":
                 self.requested.append(told["request"]["url"])
+            case _:
+                pass
         return said
 
 
