@@ -152,6 +152,24 @@ def listening(world: World, monkeypatch) -> list[Sample]:
     return heard
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_load_as_reported_is_the_time_that_requests_spend(seed, monkeypatch):
+    """Little's law, without means: both are the same integral, at zero too."""
+    busy, quiet = Phase(length_s=60, rate=3.0), Phase(length_s=200, rate=0.0)
+    load = poisson(KEY, (busy, quiet), service_s=0.7, until=800, seed=seed)
+    world = World(
+        scenario(load, 1_000, replicas=(0, 4), concurrency=2, start_s=9.0, seed=seed)
+    )
+    reported = listening(world, monkeypatch)
+
+    run = world.run()
+
+    assert run.machines[0].gone < run.machines[-1].launched
+    spent = sum(load.services) + sum(run.waits.values())
+    told = sum(each.concurrency * each.span_s for each in reported)
+    assert told == pytest.approx(spent, rel=1e-6)
+
+
 def cold_share(run: Run) -> float:
     return sum(run.cold) / len(run.cold)
 
