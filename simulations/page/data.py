@@ -19,7 +19,7 @@ def embedded(outcomes: Sequence[Outcome], origin: Origin) -> str:
         return words.setdefault(said, len(words))
 
     told = {
-        "span": origin.span_s,
+        "span": length(outcomes, origin),
         "outcomes": [
             {
                 "name": each.name,
@@ -50,6 +50,16 @@ def embedded(outcomes: Sequence[Outcome], origin: Origin) -> str:
     }
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def length(outcomes: Sequence[Outcome], origin: Origin) -> float:
+    """Return how long what is shown takes: all of the trace, or the part held back."""
+    ends = [
+        2 * each.series.at[-1] - each.series.at[-2]
+        for each in outcomes
+        if len(each.series.at) > 1
+    ]
+    return min(float(f"{max(ends):.9g}"), origin.span_s) if ends else origin.span_s
 
 
 def _short(values: Sequence[float]) -> list[float]:

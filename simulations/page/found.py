@@ -26,7 +26,9 @@ def search(front: Front, picked: Outcome) -> Iterator[str]:
     yield "costs less and waits less. Point at one to see its settings.</p><figure>"
     said = f"{len(front.points)} choices of settings. {front.verdict}"
     yield svg.drawing(
-        "Cost against waiting", said, "".join(_scatter(front.points, counted))
+        "Cost against waiting",
+        said,
+        "".join(_scatter(front.points, picked.name, counted)),
     )
     yield '<ul class="legend">'
     for kind, meaning in (
@@ -79,13 +81,13 @@ def place(
     return (*spots[best], boxes[best])
 
 
-def _scatter(points: Sequence[Point], counted: str) -> Iterator[str]:
+def _scatter(points: Sequence[Point], picked: str, counted: str) -> Iterator[str]:
     cost = [each.cost_s / _HOUR_S for each in points]
     margin = (max(cost) - min(cost)) * 0.05 or 1.0
     left, right = max(0.0, min(cost) - margin), max(cost) + margin
     longest = max(1.0, max(each.wait_s for each in points) * 2)
     x = svg.linear(left, right, svg.LEFT + 12, svg.WIDTH - svg.RIGHT - 12)
-    y = svg.logarithmic(_LEAST_S, longest, svg.HEIGHT - svg.BOTTOM - 12, svg.TOP)
+    y = svg.logarithmic(_LEAST_S, longest, svg.HEIGHT - svg.BOTTOM - 12, svg.TOP + 16)
     across = [(at, svg.number(at)) for at in svg.ticks(left, right)]
     up = [
         (at, ("≤ " if at == _LEAST_S else "") + svg.spell(at))
@@ -104,14 +106,18 @@ def _scatter(points: Sequence[Point], counted: str) -> Iterator[str]:
             f'<circle class="{kind}" cx="{h:.1f}" cy="{v:.1f}" r="{size}">'
             f"<title>{escape(_about(each, counted))}</title></circle>"
         )
-    named = [(p, spot) for p, spot in zip(points, spots, strict=True) if p.name]
-    taken: list[Box] = [(h - 9, v - 9, h + 9, v + 9) for _, (h, v) in named]
-    for number, (each, (h, v)) in enumerate(named):
-        others = [box for n, box in enumerate(taken) if n != number]
-        begin, base, box = place(h, v, each.name, others)
-        taken.append(box)
-        yield f'<circle class="pick" cx="{h:.1f}" cy="{v:.1f}" r="9"/>'
-        yield svg.text(begin, base, each.name, "start", "name")
+    taken: list[Box] = [
+        (h - size, v - size, h + size, v + size)
+        for each, (h, v) in marked
+        for size in ([9.0] if each.name else [5.0] if each.front else [])
+    ]
+    for each, (h, v) in marked:
+        if each.name:
+            begin, base, box = place(h, v, each.name, taken)
+            taken.append(box)
+            kind = "pick" if each.name == picked else "named"
+            yield f'<circle class="{kind}" cx="{h:.1f}" cy="{v:.1f}" r="9"/>'
+            yield svg.text(begin, base, each.name, "start", "name")
 
 
 def _meet(one: Box, other: Box) -> bool:
@@ -160,7 +166,8 @@ def _heat(heat: Heat, counted: str) -> Iterator[str]:
     low, high = min(flat), max(flat)
     yield f"<h2>{escape(heat.across)} and {escape(heat.up)} together</h2>"
     yield f"<p>In each field, {counted}, and below them the mean wait of a request; "
-    yield "the other settings are those of the pick. Darker costs more.</p><figure>"
+    yield "the other settings are those of the pick. The stronger the colour, the more "
+    yield "it costs.</p><figure>"
     width = (svg.WIDTH - svg.LEFT - svg.RIGHT) / len(heat.columns)
     tall, top = 44.0, svg.TOP + 8
     body = []

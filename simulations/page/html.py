@@ -29,14 +29,15 @@ def render(
         f"script-src '{_digest(library)}' '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
+    part = parts.part_of(outcomes, origin, held_back=front is not None)
     body = "\n".join(
         (
             *parts.head(outcomes, origin),
-            *parts.comparison(outcomes),
+            *parts.comparison(outcomes, part),
             *(found.search(front, outcomes[0]) if front is not None else ()),
             *parts.costs(outcomes),
             *parts.waits(outcomes),
-            *parts.over_time(outcomes, origin),
+            *parts.over_time(outcomes, origin, part),
             *parts.again(outcomes, origin),
         )
     )

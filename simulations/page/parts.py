@@ -7,6 +7,7 @@ from html import escape
 
 from simulations.outcome import Origin, Outcome
 from simulations.page import svg
+from simulations.page.data import length
 from simulations.summary import duration
 from simulations.totals import Totals, totals
 
@@ -61,11 +62,21 @@ def head(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
         yield f'<p class="soft">Note: {escape(remark)}.</p>'
 
 
-def comparison(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield the table of all outcomes."""
+def part_of(outcomes: Sequence[Outcome], origin: Origin, *, held_back: bool) -> str:
+    """Return which part of the trace is shown, if it is not all of it."""
+    span = length(outcomes, origin)
+    if span >= origin.span_s * 0.999:
+        return ""
+    which = "were not used for choosing" if held_back else "were run"
+    return f"the {duration(span)} of the trace that {which}"
+
+
+def comparison(outcomes: Sequence[Outcome], part: str = "") -> Iterator[str]:
+    """Yield the table of all outcomes, which are of *part* of the trace, or of all."""
     found = [totals(each) for each in outcomes]
     known = "; ".join(_ABOUT[o.name] for o in outcomes if o.name in _ABOUT)
-    yield "<h2>Side by side</h2><p>Each column is one run of the same requests" + (
+    yield "<h2>Side by side</h2><p>Each column is one run of the same requests"
+    yield (f", those of {part}" if part else "") + (
         f": {known}.</p>" if known else ".</p>"
     )
     yield '<div class="wide"><table><thead><tr><td></td>'
@@ -179,19 +190,23 @@ def waits(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield _legend(outcomes) + "</figure>"
 
 
-def over_time(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
+def over_time(
+    outcomes: Sequence[Outcome], origin: Origin, part: str = ""
+) -> Iterator[str]:
     """Yield where the script draws, and what there is without it."""
     options = "".join(
         f'<option value="{place}">{escape(each.name)}</option>'
         for place, each in enumerate(outcomes)
     )
+    span = length(outcomes, origin)
     yield (
         '<section aria-label="Over time"><h2>Over time</h2>'
         "<p>What came, and how many replicas there were for it. Replicas that stay "
         "after the requests have gone cost; requests are held where there is none. "
         '<span class="screen">Drag over a chart to look closer, click to see what was '
         "decided then.</span></p>"
-        f'<p class="screen tools"><label>Of <select id="which">{options}</select>'
+        + (f"<p>Time counts from the begin of {part}.</p>" if part else "")
+        + f'<p class="screen tools"><label>Of <select id="which">{options}</select>'
         "</label> "
     )
     for name, said in (
@@ -211,7 +226,7 @@ def over_time(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
         '<p class="tools"><button id="before" type="button">decision before</button> '
         '<button id="next" type="button">next decision</button></p>'
         '<p><input id="moment" type="range" aria-label="Moment" min="0" '
-        f'max="{origin.span_s:.9g}" step="{origin.span_s / 1000:.6g}" '
+        f'max="{span:.9g}" step="{span / 1000:.6g}" '
         'value="0"></p><ol class="moments" id="moments" aria-live="polite"></ol>'
         '<p class="soft" id="cut"></p></section>'
         "<noscript><p>The charts over time need JavaScript; everything else is here."

@@ -14,7 +14,7 @@ from tests.simulations.page.sample import FRONT, HOSTILE, outcome
 
 
 def text(front: Front) -> str:
-    return "".join(found.search(front, outcome()))
+    return "".join(found.search(front, outcome("the pick")))
 
 
 def test_it_shows_each_point_the_pick_and_two_settings_together():

@@ -6,9 +6,11 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from simulations.page import html
 from simulations.page.html import render
 from tests.simulations.page.sample import FRONT, HOSTILE, ORIGIN, outcome
 
@@ -71,3 +73,17 @@ def test_the_licence_of_what_is_not_ours_is_in_it():
     page = render(OUTCOMES, ORIGIN)
 
     assert re.search(r"<!-- uPlot 1\.6\.32, MIT: The MIT License .*Leon Sorokin", page)
+
+
+def test_what_is_not_ours_is_as_it_was_published():
+    vendor = Path(html.__file__).parent / "vendor"
+    digests = {
+        each.name: sha256(each.read_bytes()).hexdigest() for each in vendor.iterdir()
+    }
+
+    # Of dist/uPlot.iife.min.js, dist/uPlot.min.css and LICENSE in uplot-1.6.32.tgz.
+    assert digests == {
+        "uplot.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+        "uplot.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+        "LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+    }

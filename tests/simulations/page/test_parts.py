@@ -84,3 +84,16 @@ def test_settings_that_differ_are_marked_and_only_those():
 
     assert '<tr class="differs"><th scope="row">panic' in said
     assert '<tr><th scope="row">window' in said
+
+
+def test_a_part_of_the_trace_is_called_one():
+    longer = replace(ORIGIN, span_s=2 * ORIGIN.span_s)
+
+    assert parts.part_of(OUTCOMES, ORIGIN, held_back=True) == ""
+    ran = parts.part_of(OUTCOMES, longer, held_back=False)
+    kept = parts.part_of(OUTCOMES, longer, held_back=True)
+    assert ran == "the 2h of the trace that were run"
+    assert kept == "the 2h of the trace that were not used for choosing"
+    assert kept in text(parts.comparison(OUTCOMES, kept))
+    assert kept in text(parts.over_time(OUTCOMES, longer, kept))
+    assert 'max="7200"' in text(parts.over_time(OUTCOMES, longer))
