@@ -48,6 +48,9 @@ class Behaviour:
     """Mean time from ready to a crash, exponential."""
     stop_s: float = 0.0
     """From being told to stop to being gone."""
+    slowing: float = 0.0
+    """By what share a request takes longer for each other that its replica has when it
+    comes; 0: an engine that fills up is as fast as ever."""
     failing: tuple[Failing, ...] = ()
     lives: tuple[Life, ...] = ()
     """Those of its first replicas, by their numbers, as a real run had them."""
@@ -81,11 +84,15 @@ class Machine:
         "picture",
         "seconds",
         "since",
+        "slowing",
         "stopping",
     )
 
-    def __init__(self, key: RevisionKey, number: int, now: float) -> None:
+    def __init__(
+        self, key: RevisionKey, number: int, now: float, slowing: float = 0.0
+    ) -> None:
         self.key = key
+        self.slowing = slowing
         self.number = number
         self.id = f"{key}-{number}"
         self.picture = Replica(id=self.id, host="10.0.0.1", port=number)
@@ -187,7 +194,7 @@ class Cluster:
         now = self._engine.now
         behaviour = self._behaviours[key]
         self._starts[key] = number = self._starts[key] + 1
-        machine = Machine(key, number, now)
+        machine = Machine(key, number, now, behaviour.slowing)
         self.machines.append(machine)
         self._groups[key][machine.id] = machine
         for failing in behaviour.failing:

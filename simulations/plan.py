@@ -80,6 +80,8 @@ class Question:
     cold_start: ColdStart = AT_ONCE
     stop_s: float = 1.0
     """From being told to stop to being gone."""
+    slowing: float = 0.0
+    """By what share a request takes longer for each other at its replica."""
     budget: Budget = field(default_factory=Budget)
     seed: int = 1
 
@@ -111,7 +113,11 @@ def scenario(
     question: Question, specs: Specs, loads: tuple[Workload, ...] | None = None
 ) -> Scenario:
     """Return all that a run of these settings depends on."""
-    behaviour = Behaviour(cold_start=question.cold_start, stop_s=question.stop_s)
+    behaviour = Behaviour(
+        cold_start=question.cold_start,
+        stop_s=question.stop_s,
+        slowing=question.slowing,
+    )
     loads = workloads(question) if loads is None else loads
     return Scenario(
         models=tuple(

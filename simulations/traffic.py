@@ -140,7 +140,10 @@ class Traffic:
                 machine.part = busy
                 machine.since = now
             subject = (ticket, index, machine, door)
-            heappush(heap, (now + services[index], rank, following(), depart, subject))
+            took = services[index]
+            if machine.slowing:
+                took *= 1.0 + machine.slowing * (in_flight - 1)
+            heappush(heap, (now + took, rank, following(), depart, subject))
 
         return arrive
 
@@ -207,9 +210,10 @@ class Traffic:
         machine.peak = max(machine.peak, machine.in_flight)
         if machine.in_flight == 1:
             machine.turn(Part.BUSY, now)
-        at = now + self._requests.services[index]
+        others = machine.in_flight - 1
+        took = self._requests.services[index] * (1.0 + machine.slowing * others)
         self._engine.at(
-            at, Rank.DEPARTURE, self._depart, (ticket, index, machine, door)
+            now + took, Rank.DEPARTURE, self._depart, (ticket, index, machine, door)
         )
 
     def _leave(self, subject: tuple[Ticket, int, Door], now: float) -> None:

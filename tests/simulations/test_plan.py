@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,3 +132,17 @@ def test_settings_are_told_by_the_names_that_documents_have():
     assert said(SLEEPY)["window"] == "30s"
     assert said(defaults(SLEEPY))["scale-to-zero-grace-period"] == "30s"
     assert said(always_on(SLEEPY))["minReplicas"] == "1"
+
+
+def test_an_engine_that_slows_down_takes_longer_for_those_that_come_beside_others():
+    few = trace([0.0, 0.0, 0.0, 100.0], source="x", span_s=500.0, services=[10.0] * 4)
+    asked = question(trace=few, cold_start=measured(1.0))
+
+    even, slowing = (
+        totals(answer("x", replace(asked, slowing=share), {A: SLEEPY})).busy_s
+        for share in (0.0, 0.5)
+    )
+
+    # Three at once take 10, 15 and 20 s; the one alone takes 10 s as before.
+    assert even == pytest.approx(20.0)
+    assert slowing == pytest.approx(30.0)
