@@ -3,6 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const WHOLE = [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5].map((p) => n * 10 ** p)).sort((a, b) => a - b);
   const HEIGHT = 190, DAY = 86400;
   const days = data.span >= 2 * DAY;
   const two = (n) => String(n).padStart(2, "0");
@@ -40,7 +41,7 @@
     ctx.stroke();
     ctx.restore();
   };
-  const chart = (title, series) => {
+  const chart = (title, series, whole = true) => {
     const axis = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") } };
     const place = document.createElement("div");
     place.className = "chart";
@@ -52,7 +53,7 @@
       title, width: $("charts").clientWidth, height: HEIGHT,
       cursor: { sync: { key: "time" }, drag: { x: true, y: false, dist: 8 } },
       scales: { x: { time: false, range: (u, low, high) => [low ?? 0, high ?? data.span] }, y: { range: (u, low, high) => [0, Math.max(1e-9, high) * 1.08] } },
-      axes: [{ ...axis, splits, values: labels, size: days ? 48 : 32 }, { ...axis, size: 50 }],
+      axes: [{ ...axis, splits, values: labels, size: days ? 48 : 32 }, { ...axis, size: 50, ...(whole ? { incrs: WHOLE } : {}) }],
       series: [{ label: "time", value: (u, at) => at == null ? "" : moment(at) },
         ...series.map((each) => ({ label: each.label, stroke: css(each.colour), width: 1.6, dash: each.dash,
           fill: each.fill ? css(each.colour) + "33" : undefined, points: { show: false },
@@ -86,7 +87,7 @@
     plots.forEach((each) => { sync.unsub(each); each.destroy(); });
     plots = [];
     $("charts").replaceChildren();
-    chart("Requests that came, per second", [{ label: "requests per second", key: "arrivals", colour: "--c2", fill: true }]);
+    chart("Requests that came, per second", [{ label: "requests per second", key: "arrivals", colour: "--c2", fill: true }], false);
     chart("Replicas", [{ label: "ready", key: "ready", colour: "--busy", fill: true }, { label: "starting", key: "loading", colour: "--loading" }]);
     chart("Requests held until a replica is ready", [{ label: "held at once", key: "held", colour: "--c3", fill: true }]);
     zoom(low, high);

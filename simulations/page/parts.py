@@ -75,10 +75,9 @@ def comparison(outcomes: Sequence[Outcome], part: str = "") -> Iterator[str]:
     """Yield the table of all outcomes, which are of *part* of the trace, or of all."""
     found = [totals(each) for each in outcomes]
     known = "; ".join(_ABOUT[o.name] for o in outcomes if o.name in _ABOUT)
-    yield "<h2>Side by side</h2><p>Each column is one run of the same requests"
-    yield (f", those of {part}" if part else "") + (
-        f": {known}.</p>" if known else ".</p>"
-    )
+    said = "Each column is one run of the same requests"
+    said += (f", those of {part}" if part else "") + (f": {known}" if known else "")
+    yield f"<h2>Side by side</h2><p>{said}.</p>"
     yield '<div class="wide"><table><thead><tr><td></td>'
     yield "".join(f'<th scope="col">{escape(each.name)}</th>' for each in outcomes)
     yield "</tr></thead><tbody>"

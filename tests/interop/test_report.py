@@ -64,6 +64,10 @@ def test_it_draws_and_fits_whatever_the_screen(tmp_path, width, dark):
             assert len(colours) == 3
             assert min(colours) > 3
             assert await page.ask("document.documentElement.scrollWidth") == width
+            tallest = (
+                "[...document.querySelectorAll('.wide th')].map(e => e.offsetHeight)"
+            )
+            assert max(await page.ask(tallest)) < 160
             ground = await page.ask("getComputedStyle(document.body).backgroundColor")
             assert ground == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
             assert page.complaints == []
