@@ -84,6 +84,14 @@ def simulate(
     memory: Memory = None,
     gpus: Gpus = None,
     config: Config = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="Another way to decide beside it: keepalive:5m, hpa … (repeatable)",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what these settings would have cost on a trace, and who would have waited."""
@@ -101,6 +109,7 @@ def simulate(
         begin=begin,
         end=end,
         seed=seed,
+        policies=tuple(policy or ()),
         config=config,
         flags=texts(memory=memory, gpus=gpus),
     )

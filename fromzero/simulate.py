@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,9 +31,12 @@ from simulations.coldstart import ColdStartError, describe, parse
 from simulations.outcome import Origin, Outcome
 from simulations.page.html import render
 from simulations.page.parts import rows
+from simulations.policies.named import PolicyError, by_name
+from simulations.policies.policy import Policy
 from simulations.summary import duration
 from simulations.totals import totals
 from simulations.trace import Trace
+from simulations.world import World
 
 HERE, KNATIVE, ALWAYS = "these settings", "Knative's", "always on"
 
@@ -52,6 +55,8 @@ class Asked:
     begin: str = ""
     end: str = ""
     seed: int = 1
+    policies: tuple[str, ...] = ()
+    """By their names: others to compare with."""
     config: Path | None = None
     flags: Mapping[str, object] | None = None
 
@@ -84,18 +89,27 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
 
 
 def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
-    """Print one screen, or JSON, and write the report; return the exit status."""
+    """Print one screen, or JSON, and write the report; return the exit status.
+
+    Each policy that was named has a column beside the settings, on the same draws.
+    """
+    try:
+        ways = [
+            Policy(name=HERE),
+            Policy(name=KNATIVE, adapt=plan.defaults),
+            Policy(name=ALWAYS, adapt=plan.always_on),
+            *map(by_name, asked.policies),
+        ]
+    except PolicyError as error:
+        raise CommandError(f"--{error}") from error
     ours, specs = question(asked)
-    ways: list[tuple[str, Callable[[RevisionSpec], RevisionSpec]]] = [
-        (HERE, lambda spec: spec),
-        (KNATIVE, plan.defaults),
-        (ALWAYS, plan.always_on),
-    ]
     found: list[Outcome] = []
     with watching(len(ways)) as watch:
-        for place, (name, change) in enumerate(ways):
-            changed = {key: change(spec) for key, spec in specs.items()}
-            found.append(plan.answer(name, ours, changed, watch(name, place)))
+        for place, policy in enumerate(ways):
+            changed = {key: policy.adapt(spec) for key, spec in specs.items()}
+            scenario = replace(plan.scenario(ours, changed), policy=policy)
+            run = World(scenario).run(watch(policy.name, place))
+            found.append(plan.outcome(policy.name, changed, run))
             if watch.stopped:
                 break
     origin = origin_of(asked, ours)

@@ -72,6 +72,20 @@ def test_json_has_the_figures_and_the_settings(place):
     assert ours["totals"]["requests"] == 7
 
 
+def test_each_policy_that_is_named_is_compared_on_the_same_requests(place):
+    named = ("keepalive:30s", "histogram:1h", "hpa", "kpa")
+
+    found = json.loads(
+        run(place, "--json", *(x for n in named for x in ("--policy", n)))
+    )
+
+    assert [each["name"] for each in found[3:]] == list(named)
+    by_name = {each["name"]: each["totals"] for each in found}
+    assert by_name["kpa"] == by_name["these settings"]
+    assert by_name["keepalive:30s"]["cost_s"] < by_name["histogram:1h"]["cost_s"]
+    assert {each["requests"] for each in by_name.values()} == {7}
+
+
 def test_the_page_is_written_and_says_how_to_have_it_again(place):
     run(place, "--report", str(place / "report.html"))
 
@@ -102,6 +116,7 @@ def test_a_part_of_the_time_and_tokens_for_a_service_time(place):
         (("--token-time", "1ms"), "must be IN,OUT"),
         (("--from", "2000s"), "the trace ends at"),
         (("--model", "other"), "must be one of echo"),
+        (("--policy", "lru"), "--policy 'lru': must be kpa, knative, hpa"),
         (("--report", "/no/such/place/x.html"), "cannot be written"),
     ],
 )

@@ -1,0 +1,410 @@
+"""What simulations say about settings, on public traces: docs/findings.md is of this.
+
+    python -m benchmarks.findings --traces FOLDER [panic] [grace] [histogram] [tuned]
+
+FOLDER has the files that docs/traces.md names; what lacks one of them is left out, and
+said. Every run is of the production machines, but for `histogram`, which is the closed
+form of simulations/closed.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
+from simulations import edit, plan, sweep
+from simulations.chance import generator
+from simulations.closed import Kept, keep, offline
+from simulations.coldstart import parse
+from simulations.formats import servegen
+from simulations.formats.known import read
+from simulations.outcome import Point
+from simulations.policies.histogram import Histogram
+from simulations.policies.rule import Fixed, Rule
+from simulations.totals import Totals, totals
+from simulations.trace import Trace, trace
+from simulations.world import World
+
+KEY = RevisionKey("default", "model")
+LOAD_S = 37.0
+SERVICE_S = 4.0
+"""Where a trace only counts requests."""
+CODE = "azure_llm_2024_code_10s.csv.gz"
+CLIENTS = "servegen/m-large_clients_10min.csv.gz"
+STATISTICS = "gentd26_per_model_statistics.csv"
+SEEDS = (1, 2, 3)
+CHOSEN_ON = 0.6
+HOUR_S = 3_600.0
+POINTS = 32
+"""Settings tried for each trace; more find a little more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One run in figures, and what each hour of it cost."""
+
+    totals: Totals
+    hours: tuple[float, ...]
+
+    @property
+    def cost_h(self) -> float:
+        return self.totals.cost_s / HOUR_S
+
+
+def knative(concurrency: int = 0, *, most: int = 0) -> RevisionSpec:
+    """Return Knative's defaults for a model that may sleep."""
+    spec = RevisionSpec(
+        scaling=ScalingSpec(min_replicas=0, max_replicas=most),
+        gate=GateSpec(
+            container_concurrency=concurrency, max_held=100_000, hold_limit_s=3_600.0
+        ),
+    )
+    spec = plan.defaults(spec)
+    return replace(spec, gate=replace(spec.gate, max_held=100_000))
+
+
+def changed(spec: RevisionSpec, **settings: object) -> RevisionSpec:
+    return replace(spec, scaling=replace(spec.scaling, **settings))  # type: ignore[arg-type]
+
+
+def simulated(job: tuple[Trace, RevisionSpec]) -> Ran:
+    """Run these settings on a trace, with a constant cold start."""
+    asked, spec = job
+    question = plan.Question(
+        trace=asked,
+        keys=dict.fromkeys(asked.models, KEY),
+        service=plan.Service(base_s=SERVICE_S),
+        cold_start=parse(f"{LOAD_S:g}s"),
+    )
+    run = World(plan.scenario(question, {KEY: spec})).run()
+    found = plan.outcome("", {KEY: spec}, run)
+    hours = np.zeros(int(run.until // HOUR_S) + 1)
+    for machine in run.machines:
+        end = min(machine.gone, run.until)
+        for hour in range(int(machine.launched // HOUR_S), int(end // HOUR_S) + 1):
+            begin = max(machine.launched, hour * HOUR_S)
+            hours[hour] += max(0.0, min(end, (hour + 1) * HOUR_S) - begin)
+    return Ran(totals=totals(found), hours=tuple(hours.tolist()))
+
+
+def m0002(folder: Path, seed: int) -> Trace:
+    """Draw a trace with the published gaps and times of GenTD26's busiest model.
+
+    Gaps are independent, which those of the real one need not be: its trace is not
+    published under a licence that lets one keep it. Between two quantiles a gap is
+    log-uniform; the longest is the published one.
+    """
+    with (folder / STATISTICS).open() as file:
+        row = next(each for each in csv.DictReader(file) if each["model"] == "M0002")
+    count, chance = int(row["requests"]), generator(seed, "m0002")
+    shares = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 1.0)
+    middle = [float(row[f"gap_p{p}"]) for p in (10, 25, 50, 75, 90, 95, 99)]
+    gaps = np.exp(
+        np.interp(chance.random(count), shares, np.log([1.0, *middle, 51_668.0]))
+    )
+    execs = [float(row[f"exec_p{p}"]) for p in (50, 90, 99)]
+    services = np.interp(
+        chance.random(count),
+        (0.0, 0.5, 0.9, 0.99, 1.0),
+        [execs[0] / 2, *execs, 2 * execs[2]],
+    )
+    at = np.cumsum(gaps)
+    return trace(
+        at, source="like GenTD26 M0002", services=services, span_s=float(at[-1])
+    )
+
+
+@cache
+def code(folder: Path, factor: float, seed: int) -> Trace:
+    return edit.thin(_whole(folder), factor, seed=seed)
+
+
+@cache
+def _whole(folder: Path) -> Trace:
+    return read(folder / CODE)
+
+
+def clients(folder: Path, count: int) -> list[Trace]:
+    """Return the rarest clients of a ServeGen file, each as a model of its own."""
+    with gzip.open(folder / CLIENTS, "rt") as file:
+        head, *lines = file.read().splitlines()
+    asked: Counter[str] = Counter()
+    for line in lines:
+        client, _, rate, *_ = line.split(",")
+        asked[client] += round(float(rate) * servegen.WINDOW_S)
+    rare = [client for client, _ in asked.most_common()[-count:]]
+    lines = [line for line in lines if line.partition(",")[0] in set(rare)]
+    whole = servegen.parse([head, *lines], CLIENTS, 1)
+    return [edit.only(whole, f"client-{client}") for client in rare]
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    print(f"\n{title}")
+    for row in (heads, *rows):
+        first, *rest = zip(row, widths, strict=True)
+        print(f"  {first[0]:<{first[1]}}", *(f"{cell:>{w}}" for cell, w in rest))
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def line(name: str, rans: Sequence[Ran]) -> list[str]:
+    """Return one row: the mean over the seeds' runs."""
+    each = [ran.totals for ran in rans]
+    return [
+        name,
+        f"{mean([ran.cost_h for ran in rans]):.1f}",
+        f"{100 * mean([t.cold / t.requests for t in each]):.2f}",
+        f"{mean([t.p95_s for t in each]):.2f}",
+        f"{mean([t.p99_s for t in each]):.2f}",
+        f"{mean([t.starts for t in each]):.0f}",
+    ]
+
+
+HEADS = ("", "replica-h", "cold %", "p95 s", "p99 s", "starts")
+
+
+def compare(
+    pool: ProcessPoolExecutor,
+    title: str,
+    traces: Sequence[Trace],
+    ways: Sequence[tuple[str, RevisionSpec]],
+) -> list[list[Ran]]:
+    """Run each way on each trace and print the means, a row for each way."""
+    jobs = [(each, spec) for _, spec in ways for each in traces]
+    flat = list(pool.map(simulated, jobs))
+    size = len(traces)
+    rans = [flat[n * size : (n + 1) * size] for n in range(len(ways))]
+    rows = [line(name, mine) for (name, _), mine in zip(ways, rans, strict=True)]
+    table(f"{title}; mean of {size}", HEADS, rows)
+    return rans
+
+
+def less(rans: list[list[Ran]], this: int, than: int) -> str:
+    """Say by how much one row is cheaper than another, seed by seed."""
+    shares = [
+        100 * (1 - a.cost_h / b.cost_h)
+        for a, b in zip(rans[this], rans[than], strict=True)
+    ]
+    return f"{mean(shares):.1f} % ({min(shares):.1f} to {max(shares):.1f})"
+
+
+def panic(folder: Path, pool: ProcessPoolExecutor) -> None:
+    """Does panic cost a quarter of the GPU-hours, one request at a time?"""
+    one = knative(1)
+    ways = [("panic", one), ("no panic", changed(one, panic=False))]
+    ways += [
+        ("starting ones counted", changed(one, count_starting=True)),
+        ("no panic, utilization 1", changed(one, panic=False, target_utilization=1.0)),
+    ]
+    drawn = [m0002(folder, seed) for seed in SEEDS]
+    rans = compare(pool, "like GenTD26 M0002, one at a time", drawn, ways)
+    print(f"  without panic {less(rans, 1, 0)} less")
+    eight = knative(8)
+    ways = [("panic", eight), ("no panic", changed(eight, panic=False))]
+    drawn = [code(folder, 100, seed) for seed in SEEDS]
+    rans = compare(pool, "azure 2024 code, 1 in 100, eight at a time", drawn, ways)
+    print(f"  without panic {less(rans, 1, 0)} less")
+
+
+def grace(folder: Path, pool: ProcessPoolExecutor) -> None:
+    """Are grace and stable window substitutes below one replica, and not above?"""
+    for factor, spec in ((1000, knative(most=1)), (100, knative(8))):
+        ways = [
+            ("grace 30 s, window 60 s", spec),
+            ("grace 300 s", changed(spec, grace_s=300.0)),
+            ("window 300 s", changed(spec, stable_window_s=300)),
+        ]
+        drawn = [code(folder, factor, seed) for seed in SEEDS]
+        title = f"azure 2024 code, 1 in {factor}"
+        if spec.gate.container_concurrency:
+            title += ", eight at a time"
+        rans = compare(pool, title, drawn, ways)
+        print(f"  window 300 s costs {less(rans, 2, 1)} less than grace 300 s")
+
+
+def kept(models: Sequence[Trace], make: Callable[[], Rule] | None) -> Kept:
+    """Return what a rule comes to over all models; None: one who knows the future."""
+    found = []
+    for each in models:
+        arrivals, span_s = each.arrivals.tolist(), each.span_s
+        services = [SERVICE_S] * len(arrivals)
+        if make is None:
+            one = offline(arrivals, services, load_s=LOAD_S, span_s=span_s)
+        else:
+            one = keep(arrivals, services, make(), load_s=LOAD_S, span_s=span_s)
+        found.append(one)
+    total = found[0]
+    for one in found[1:]:
+        total += one
+    return total
+
+
+def histogram(folder: Path, pool: ProcessPoolExecutor) -> None:
+    """Is there a timer that is no colder than the histogram, and no dearer?"""
+    cases = [
+        (f"azure 2024 code, 1 in {factor}", [code(folder, factor, 1)])
+        for factor in (1000, 10000)
+    ]
+    cases.append(("ServeGen m-large, 54 rarest clients", clients(folder, 54)))
+    if (folder / STATISTICS).exists():
+        cases.append(("like GenTD26 M0002, independent gaps", [m0002(folder, 1)]))
+    for title, models in cases:
+        rows = []
+        for hours in (1, 4):
+            its = kept(models, partial(Histogram, hours * HOUR_S))
+            timer, fixed = _as_warm(models, its.cold)
+            rows.append(_closed(f"histogram {hours} h", its))
+            rows.append(_closed(f"  as warm: timer {timer:.0f} s", fixed))
+        rows += [
+            _closed(f"timer {timer:.0f} s", kept(models, partial(Fixed, timer)))
+            for timer in (300.0, 1_200.0, 7_200.0)
+        ]
+        rows.append(_closed("knows the future", kept(models, None)))
+        table(title, ("", "cold %", "of always on %", "starts ahead"), rows)
+
+
+def _as_warm(models: Sequence[Trace], cold: int) -> tuple[float, Kept]:
+    """Return the shortest timer that has no more cold requests, to 1 %."""
+    low, high = 1.0, 1_000_000.0
+    while high / low > 1.01:
+        middle = (low * high) ** 0.5
+        if kept(models, partial(Fixed, middle)).cold <= cold:
+            high = middle
+        else:
+            low = middle
+    return high, kept(models, partial(Fixed, high))
+
+
+def _closed(name: str, its: Kept) -> list[str]:
+    return [
+        name,
+        f"{100 * its.cold_share:.3f}",
+        f"{100 * its.cost_share:.2f}",
+        str(its.ahead),
+    ]
+
+
+def tuned(folder: Path, pool: ProcessPoolExecutor, points: int = POINTS) -> None:
+    """What do settings save that were chosen on the first 60 % of the days, no colder
+    and no slower there than Knative's defaults, on the rest?"""
+    cases = [
+        ("code 1/1000", code(folder, 1000, 1), knative(most=1)),
+        ("code 1/10000", code(folder, 10000, 1), knative(most=1)),
+        ("code 1/1000, one at a time", code(folder, 1000, 1), knative(1)),
+        ("code 1/10000, one at a time", code(folder, 10000, 1), knative(1)),
+    ]
+    rare = clients(folder, 54)
+    cases.append(("ServeGen, a rare client", rare[27], knative(most=1)))
+    if (folder / STATISTICS).exists():
+        cases.append(("like M0002, one at a time", m0002(folder, 1), knative(1)))
+    rows = []
+    for name, whole, spec in cases:
+        cut = whole.span_s * CHOSEN_ON
+        first, rest = edit.slice_(whole, 0.0, cut), edit.slice_(whole, cut, 1e12)
+        chosen = _chosen(pool, first, spec, points)
+        ran, base = pool.map(simulated, [(rest, chosen), (rest, spec)])
+        low, high = _band(ran.hours, base.hours)
+        said, plain = plan.said(chosen), plan.said(spec)
+        rows.append(
+            [
+                name,
+                f"{base.cost_h:.1f} -> {ran.cost_h:.1f}",
+                f"{100 * (1 - ran.cost_h / base.cost_h):.0f}",
+                f"{low:.0f}..{high:.0f}",
+                f"{_cold(base):.2f} -> {_cold(ran):.2f}",
+                f"{base.totals.p99_s:.1f} -> {ran.totals.p99_s:.1f}",
+                ", ".join(f"{k} {v}" for k, v in said.items() if plain[k] != v),
+            ]
+        )
+        print(f"{name}: {rows[-1][1:]}", flush=True)
+    heads = ("", "replica-h", "less %", "95 %", "cold %", "p99 s", "changed")
+    table("held-back days, Knative's -> tuned", heads, rows)
+
+
+def _cold(ran: Ran) -> float:
+    return 100 * ran.totals.cold_share
+
+
+def _chosen(
+    pool: ProcessPoolExecutor, first: Trace, spec: RevisionSpec, points: int
+) -> RevisionSpec:
+    """Return the cheapest settings that are no colder and no slower than *spec*."""
+    base = simulated((first, spec)).totals
+    tried: list[tuple[sweep.Choice, Point]] = []
+    best, least = spec, base.cost_s
+    choices = sweep.first(spec, points)
+    while choices:
+        specs = [sweep.apply(spec, choice) for choice in choices]
+        jobs = [(first, each) for each in specs]
+        for choice, each, ran in zip(
+            choices, specs, pool.map(simulated, jobs), strict=True
+        ):
+            its = ran.totals
+            tried.append(
+                (choice, Point(settings={}, cost_s=its.cost_s, wait_s=its.mean_wait_s,
+                               cold=its.cold_share))
+            )  # fmt: skip
+            well = its.cold <= base.cold and its.p99_s <= base.p99_s + 1e-6
+            if well and its.answered == base.answered and its.cost_s < least:
+                best, least = each, its.cost_s
+        room = points - len(tried)
+        choices = sweep.closer(spec, tried, min(room, 16), 1) if room > 0 else []
+    return best
+
+
+def _band(
+    ours: Sequence[float], theirs: Sequence[float], times: int = 2_000
+) -> tuple[float, float]:
+    """Draw hours with replacement, the same of both: where 95 % of savings lie."""
+    count = min(len(ours), len(theirs))
+    a, b = np.array(ours[:count]), np.array(theirs[:count])
+    drawn = generator(1, "hours").integers(0, count, (times, count))
+    savings = 100 * (1 - a[drawn].sum(axis=1) / b[drawn].sum(axis=1))
+    low, high = np.quantile(savings, (0.025, 0.975))
+    return float(low), float(high)
+
+
+ALL = {each.__name__: each for each in (panic, grace, histogram, tuned)}
+NEEDS = {
+    "panic": (STATISTICS, CODE),
+    "grace": (CODE,),
+    "histogram": (CODE, CLIENTS),
+    "tuned": (CODE, CLIENTS),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--traces", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("which", nargs="*", help=f"of {', '.join(ALL)}")
+    given = parser.parse_args()
+    for name in given.which or ALL:
+        if name not in ALL:
+            parser.error(f"{name}: must be one of {', '.join(ALL)}")
+        lacks = [each for each in NEEDS[name] if not (given.traces / each).exists()]
+        if lacks:
+            print(f"\n{name}: left out, {', '.join(lacks)} is not in {given.traces}")
+            continue
+        begun = time.perf_counter()
+        with ProcessPoolExecutor(given.jobs) as pool:
+            ALL[name](given.traces, pool)
+        print(f"  {name}: {time.perf_counter() - begun:.0f} s with {given.jobs} jobs")
+
+
+if __name__ == "__main__":
+    main()
