@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from simulations.outcome import Series
 from simulations.page.html import render
 from tests.interop import driven
 from tests.interop.test_browser import chromium
@@ -162,6 +164,24 @@ def test_decisions_are_found_by_a_click_and_by_keys(tmp_path):
             assert await page.ask(text("when")) == "02:00:00"
             await page.ask('document.getElementById("before").click()')
             assert await page.ask(NOW) == "00:00:10"
+            assert page.complaints == []
+
+    asyncio.run(scene())
+
+
+def test_a_run_in_which_nothing_came_is_a_page_too(tmp_path):
+    empty = replace(outcome(), waits=(), series=Series(), moments=(), figures=())
+    told = render([empty], replace(ORIGIN, requests=0, span_s=0.0))
+    (tmp_path / "report.html").write_text(told, encoding="utf-8")
+
+    async def scene() -> None:
+        async with (
+            asyncio.timeout(_LIMIT_S),
+            driven.chromium(chromium or "chromium", tmp_path / "profile") as page,
+        ):
+            await page.open((tmp_path / "report.html").as_uri())
+
+            assert await page.ask(text("cut")) == "Nothing was decided."
             assert page.complaints == []
 
     asyncio.run(scene())
