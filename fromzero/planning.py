@@ -59,6 +59,20 @@ TokenTime = Annotated[
         "--token-time", metavar="IN,OUT", help="And for each token, as 0.2ms,20ms."
     ),
 ]
+Slowing = Annotated[
+    str,
+    typer.Option(
+        "--slowing",
+        metavar="SHARE",
+        help="Longer for each other request at its replica, as 3% [0%].",
+    ),
+]
+Patience = Annotated[
+    str,
+    typer.Option(
+        "--patience", metavar="TIME", help="After which clients leave [never]."
+    ),
+]
 Begin = Annotated[
     str, typer.Option("--from", metavar="TIME", help="Only from there on.")
 ]
@@ -76,6 +90,8 @@ def simulate(
     report: Report = None,
     service_time: ServiceTime = "",
     token_time: TokenTime = "",
+    slowing: Slowing = "",
+    patience: Patience = "",
     model: Model = "",
     begin: Begin = "",
     end: End = "",
@@ -106,6 +122,8 @@ def simulate(
         model=model,
         service_time=service_time,
         token_time=token_time,
+        slowing=slowing,
+        patience=patience,
         begin=begin,
         end=end,
         seed=seed,
@@ -135,6 +153,8 @@ def tune(
     ] = None,
     service_time: ServiceTime = "",
     token_time: TokenTime = "",
+    slowing: Slowing = "",
+    patience: Patience = "",
     model: Model = "",
     begin: Begin = "",
     end: End = "",
@@ -161,6 +181,8 @@ def tune(
         model=model,
         service_time=service_time,
         token_time=token_time,
+        slowing=slowing,
+        patience=patience,
         begin=begin,
         end=end,
         seed=seed,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,7 +19,7 @@ from autoscaler import versions
 from autoscaler.core.domain import Budget, RevisionKey, RevisionSpec
 from autoscaler.documents import load
 from autoscaler.kserve import plan as planned
-from autoscaler.quantity import seconds
+from autoscaler.quantity import number, seconds
 from fromzero import __version__
 from fromzero.config import Settings, resolve
 from fromzero.errors import CommandError
@@ -52,6 +53,8 @@ class Asked:
     model: str = ""
     service_time: str = ""
     token_time: str = ""
+    slowing: str = ""
+    patience: str = ""
     begin: str = ""
     end: str = ""
     seed: int = 1
@@ -80,6 +83,8 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
             trace=trace,
             keys=keys,
             service=_service(asked),
+            slowing=_share(asked.slowing),
+            patience_s=span(asked.patience) if asked.patience else inf,
             cold_start=start,
             budget=Budget(memory=settings.memory, gpus=len(settings.gpus) or None),
             seed=asked.seed,
@@ -274,6 +279,14 @@ def asked_for(names: Sequence[str]) -> str:
     """Return some models of a trace that nobody serves, for an error."""
     few = ", ".join(repr(name) for name in names[:3])
     return f"model {few}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _share(text: str) -> float:
+    """Return the share that a percentage is, of at most 1,000 %."""
+    found = number(text.removesuffix("%")) if text else 0.0
+    if found is None or not 0.0 <= found <= 1_000.0:
+        raise CommandError(f"--slowing {text!r}: must be a percentage, as 3%")
+    return found / 100.0
 
 
 def _service(asked: Asked) -> plan.Service:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,8 @@ class Question:
     """From being told to stop to being gone."""
     slowing: float = 0.0
     """By what share a request takes longer for each other at its replica."""
+    patience_s: float = inf
+    """A client that has no whole answer by then leaves."""
     budget: Budget = field(default_factory=Budget)
     seed: int = 1
 
@@ -104,6 +107,7 @@ def workloads(question: Question) -> tuple[Workload, ...]:
                 key=key,
                 arrivals=array("d", trace.arrivals[mine].tobytes()),
                 services=array("d", services[mine].tobytes()),
+                patience_s=question.patience_s,
             )
         )
     return tuple(found)

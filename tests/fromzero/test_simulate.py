@@ -109,9 +109,20 @@ def test_a_part_of_the_time_and_tokens_for_a_service_time(place):
     assert found["totals"]["busy_s"] > 1.0
 
 
+def test_engines_slow_down_and_clients_lose_patience_if_it_is_said(place):
+    plain, *_ = json.loads(run(place, "--json"))
+    slow, *_ = json.loads(run(place, "--json", "--slowing", "50%"))
+    brief, *_ = json.loads(run(place, "--json", "--patience", "5s"))
+
+    assert slow["totals"]["busy_s"] > plain["totals"]["busy_s"]
+    assert plain["totals"]["lost"] == 0
+    assert brief["totals"]["lost"] > 0
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
+        (("--slowing", "much"), "--slowing 'much': must be a percentage"),
         (("--cold-start", "soon"), "--cold-start 'soon': must be parts"),
         (("--token-time", "1ms"), "must be IN,OUT"),
         (("--from", "2000s"), "the trace ends at"),
