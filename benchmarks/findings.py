@@ -373,7 +373,9 @@ def _band(
     count = min(len(ours), len(theirs))
     a, b = np.array(ours[:count]), np.array(theirs[:count])
     drawn = generator(1, "hours").integers(0, count, (times, count))
-    savings = 100 * (1 - a[drawn].sum(axis=1) / b[drawn].sum(axis=1))
+    theirs_h = b[drawn].sum(axis=1)
+    some = theirs_h > 0.0  # a rare model may have had no request in all hours drawn
+    savings = 100 * (1 - a[drawn].sum(axis=1)[some] / theirs_h[some])
     low, high = np.quantile(savings, (0.025, 0.975))
     return float(low), float(high)
 

@@ -396,3 +396,21 @@ def test_room_is_never_given_away_twice_whatever_happens(calls, gib):
             giver.stop(done)
 
         assert sum(each.replicas.room for each in revisions.values()) <= gib
+
+
+def test_who_is_worth_least_makes_room_where_that_is_known():
+    crowd = Crowd(Budget(memory=2 * GIB, patience_s=60.0))
+    old, new = serving(crowd, LLM, "a"), serving(crowd, IRIS, "b")
+    heard(old, 5.0, in_flight=1)
+    heard(new, 8.0, in_flight=1)
+    for each in (old, new):
+        heard(each, 10.0)
+    crowd.wishes(revision(TEXT), 1, 10.0)
+
+    def gives() -> list[RevisionKey]:
+        return [gift.key for gift in crowd.place(["a"], 10.0)[1]]
+
+    assert gives() == [LLM]
+
+    old.worth, new.worth = 3.0, 2.0
+    assert gives() == [IRIS]
