@@ -12,11 +12,11 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from activator.access_log import AccessLog
 from activator.files import raise_limit
 from activator.link import Link
 from activator.server import Activator
@@ -26,6 +26,7 @@ from fromzero.config import Settings
 from fromzero.doors import Doors
 from fromzero.flags import Flags
 from fromzero.front import Front
+from fromzero.records import Files, recording
 from fromzero.signals import ending_by_signals
 
 LINGER_S = 15.0
@@ -38,19 +39,20 @@ def run(flags: Flags) -> None:
     """Serve until told to stop; raise BadInput with all problems before that."""
     logs.begin(flags.log_format)
     settings = settings_of(flags, os.environ)
-    files = raise_limit()
+    most = raise_limit()
     with (
         doors.opened(settings) as opened,
         access.opened(settings) as log,
+        recording(flags.records) as files,
         # The second signal is one not to wait for anything.
         suppress(asyncio.CancelledError),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         _log.info(
             "serving address=%s admin=%s name=%s files=%d",
-            opened.activator, opened.administration, settings.name, files,
+            opened.activator, opened.administration, settings.name, most,
         )  # fmt: skip
-        runner.run(_serve(settings, opened, log))
+        runner.run(_serve(settings, opened, replace(files, access=log)))
 
 
 def settings_of(flags: Flags, environ: Mapping[str, str]) -> Settings:
@@ -70,7 +72,7 @@ def _missing(settings: Settings) -> Iterator[Problem]:
     yield from secret.problems(settings.secret, "autoscalers")
 
 
-async def _serve(settings: Settings, opened: Doors, log: AccessLog | None) -> None:
+async def _serve(settings: Settings, opened: Doors, files: Files) -> None:
     assert settings.secret is not None
     known = secret.reading(settings.secret)
 
@@ -78,5 +80,5 @@ async def _serve(settings: Settings, opened: Doors, log: AccessLog | None) -> No
         return Link(settings.name, (settings.autoscaler,), known, activator, registry)
 
     stop = ending_by_signals()
-    access.reopening(log)
-    await Front(settings, link, log).run(opened, stop)
+    access.reopening(files.access)
+    await Front(settings, link, files.access, files.trace).run(opened, stop)

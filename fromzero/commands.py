@@ -97,6 +97,10 @@ AccessLog = Annotated[
         help="Write a line for each request [off].",
     ),
 ]
+RecordTrace = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write each request, as the simulator reads it."),
+]
 Name = Annotated[
     str,
     typer.Argument(
@@ -116,12 +120,7 @@ def up(  # one argument for each option: that is how typer has it
     pvc_root: PvcRoot = None,
     state_dir: StateDir = None,
     access_log: AccessLog = None,
-    record_trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Write each request, as the simulator reads them."
-        ),
-    ] = None,
+    record_trace: RecordTrace = None,
     record_decisions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write decisions, as `replay` reads them."),
@@ -159,6 +158,7 @@ def activator(
     port: Port = None,
     admin_port: AdminPort = None,
     access_log: AccessLog = None,
+    record_trace: RecordTrace = None,
     config: Config = None,
     log_format: Form = LogFormat.TEXT,
 ) -> None:
@@ -175,6 +175,7 @@ def activator(
         command="activator",
         settings=settings,
         config=config,
+        records=Records(trace=record_trace),
         log_format=log_format,
     )
     become(dumps(said))

@@ -17,7 +17,9 @@ from autoscaler.core.messages import Uplink
 from autoscaler.health import routes, serving
 from fromzero.config import Settings
 from fromzero.doors import Doors
+from fromzero.records import Recorder
 from fromzero.registry import new_registry
+from fromzero.trace import Trace
 
 
 class Linked(Protocol):
@@ -51,6 +53,7 @@ class Front:
         settings: Settings,
         link: Callable[[Activator, CollectorRegistry], Linked],
         log: AccessLog | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._registry = new_registry()
         self._activator = Activator(
@@ -58,9 +61,11 @@ class Front:
                 settings.served,
                 name=settings.name,
                 unheard_s=settings.leave_limit_s,
+                want_tail=trace is not None,
             ),
             lambda message: self._link.tell(message),
             self._registry,
+            None if trace is None else Recorder(trace),
             opened=lambda key, version, why: self._link.opened(key, version, why),
             host=settings.host,
             log=log,

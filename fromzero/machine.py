@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from activator.access_log import AccessLog
 from activator.files import raise_limit
 from activator.server import Activator
 from activator.watcher import Finished
@@ -22,7 +18,7 @@ from autoscaler.backends.storage import StorageSettings
 from autoscaler.clock import monotonic
 from autoscaler.core.domain import RevisionKey
 from autoscaler.core.fleet import Fleet
-from autoscaler.errors import BadInput, Problem
+from autoscaler.errors import BadInput
 from autoscaler.events import Event
 from autoscaler.kserve import Plan
 from autoscaler.loop import Decider, Loop
@@ -33,50 +29,14 @@ from fromzero.admin import Admin
 from fromzero.changes import Change, Changes, Scaled
 from fromzero.config import Settings
 from fromzero.doors import Doors
-from fromzero.flags import Records
 from fromzero.gauge import gauge
+from fromzero.records import NO_FILES, Files, Recorder
 from fromzero.registry import new_registry
 from fromzero.rollover import Rollover
 from fromzero.source import Source
-from fromzero.trace import Trace
 from fromzero.watch import watch
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """Records that are being written."""
-
-    trace: Trace | None = None
-    decisions: IO[str] | None = None
-    access: AccessLog | None = None
-
-
-@contextmanager
-def recording(records: Records) -> Iterator[Files]:
-    """Open what is to be written; raise BadInput if that cannot be."""
-    with ExitStack() as stack:
-        trace = decisions = None
-        if records.trace is not None:
-            with _said("record-trace", records.trace):
-                trace = stack.enter_context(Trace(records.trace, monotonic()))
-        if records.decisions is not None:
-            with _said("record-decisions", records.decisions):
-                # Line by line: the last call before a crash is the one to have.
-                file = records.decisions.open("w", encoding="utf-8", buffering=1)
-                decisions = stack.enter_context(file)
-        yield Files(trace=trace, decisions=decisions)
-
-
-@contextmanager
-def _said(flag: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        rule = f"cannot be written: {error.strerror}"
-        problem = Problem(field=f"--{flag}", value=str(path), rule=rule)
-        raise BadInput([problem]) from error
 
 
 def logged(change: Change) -> None:
@@ -94,11 +54,11 @@ class Machine:
         source: Source,
         settings: Settings,
         environ: Mapping[str, str],
-        files: Files = Files(),
+        files: Files = NO_FILES,
         tell: Callable[[Change], None] = logged,
     ) -> None:
         self._source = source
-        self._trace = files.trace
+        self._recorder = None if files.trace is None else Recorder(files.trace)
         self._registry = new_registry()
         self._telemetry = Telemetry(self._registry)
         self.loop = Loop(_fleet(settings, files), self._telemetry)
@@ -174,13 +134,8 @@ class Machine:
 
     def finished(self, request: Finished) -> None:
         """Record a request."""
-        if self._trace is not None:
-            self._trace.add(
-                request.service,
-                arrived=request.arrived,
-                service_s=request.service_s,
-                tokens=request.tokens,
-            )
+        if self._recorder is not None:
+            self._recorder.finished(request)
 
     async def _reread(self) -> None:
         """Make the documents of now true; bad ones change nothing and say why."""

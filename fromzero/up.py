@@ -15,7 +15,8 @@ from fromzero import access, config, doors, logs
 from fromzero.doors import Doors
 from fromzero.flags import Flags
 from fromzero.logs import LogFormat
-from fromzero.machine import Machine, recording
+from fromzero.machine import Machine
+from fromzero.records import recording
 from fromzero.signals import ending_by_signals
 from fromzero.source import Source
 

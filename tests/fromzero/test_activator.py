@@ -20,6 +20,7 @@ from autoscaler.core.messages import Wake
 from autoscaler.errors import BadInput
 from fromzero.activator import settings_of
 from fromzero.flags import Flags
+from simulations.formats.known import read
 from tests.activator.rig import HOST as NAMED
 from tests.activator.rig import Peer, echo, free_port, post, replica
 from tests.fakes.linked import KEY, SECRET, House, house, play, spec, until
@@ -68,6 +69,7 @@ async def activator(
     command = [sys.executable, "-m", "fromzero", "activator", "--port", "0"]
     command += ["--admin-port", "0", "--autoscaler", address, "--log-format", "json"]
     command += ["--secret", str(secret)]
+    command += ["--record-trace", str(tmp_path / "trace.csv")]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FROMZERO_")}
     quick = {"FROMZERO_LINGER": "500ms", "FROMZERO_DRAIN": "1s", "POD_NAME": "act-a"}
     made = Running(
@@ -132,6 +134,9 @@ def test_it_holds_wakes_and_serves_by_both_ways_in_and_leaves_when_it_is_out(tmp
         assert await running.process.wait() == 0
 
     scene(tmp_path, acts)
+    trace = read(tmp_path / "trace.csv")
+    assert (len(trace), trace.models) == (4, ("ns/iris",))
+    assert (trace.services >= 0).all()
 
 
 @pytest.mark.slow

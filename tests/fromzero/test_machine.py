@@ -20,7 +20,8 @@ from fromzero import doors
 from fromzero.changes import Empty, Serves
 from fromzero.config import Settings
 from fromzero.flags import Records
-from fromzero.machine import Machine, recording
+from fromzero.machine import Machine
+from fromzero.records import recording
 from fromzero.source import Source
 from tests.fakes.running import document
 
