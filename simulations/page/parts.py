@@ -267,7 +267,8 @@ def _headline(outcomes: Sequence[Outcome]) -> str:
     against = []
     for each in outcomes[1:]:
         theirs = totals(each)
-        if not theirs.cost_s:
+        # Other policies have their columns; all of them would be no headline.
+        if not theirs.cost_s or each.name not in _ABOUT:
             continue
         less = 1 - ours.cost_s / theirs.cost_s
         word = "less" if less >= 0 else "more"

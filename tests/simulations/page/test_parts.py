@@ -97,3 +97,10 @@ def test_a_part_of_the_trace_is_called_one():
     assert kept in text(parts.comparison(OUTCOMES, kept))
     assert kept in text(parts.over_time(OUTCOMES, longer, kept))
     assert 'max="7200"' in text(parts.over_time(OUTCOMES, longer))
+
+
+def test_a_headline_compares_with_what_everybody_knows_and_names_no_policy():
+    said = text(parts.head([*OUTCOMES[:2], outcome("keepalive:5m")], ORIGIN))
+
+    assert "always on" in said
+    assert "keepalive" not in said
