@@ -18,7 +18,7 @@ def test_mixed_traffic_leaves_nothing_behind_and_all_of_it_is_counted():
     assert found.wrong == []
     assert found.differs == {}
     assert found.left == {}
-    assert found.requests > 1000
+    assert found.requests > 300
     assert found.did.keys() >= {
         "keep_alive", "pipeline", "stream", "hold", "upload", "read_slowly",
         "tunnel", "leave", "fail", "garble",
