@@ -54,3 +54,24 @@ def test_a_document_that_is_not_there_is_an_error(tmp_path):
 
     with pytest.raises(CommandError, match="no InferenceService default/other"):
         patched(path, "default/other", RevisionSpec())
+
+
+@pytest.mark.slow
+def test_a_real_cluster_takes_it_over_the_document_that_was_there(
+    cluster, space, tmp_path
+):
+    path = tmp_path / "echo.yaml"
+    path.write_text(DOCUMENT.format(name="echo"))
+    spec = RevisionSpec(scaling=ScalingSpec(min_replicas=0, max_replicas=2))
+    spec = apply(spec, (0.5, 0.5, 0.1, 0.5, 0.1))
+    text = patched(path, "default/echo", spec)
+
+    cluster.kubectl("-n", space, "apply", "-f", "-", given=path.read_text())
+    said = cluster.kubectl("-n", space, "apply", "-f", "-", given=text)
+
+    assert "configured" in said
+    live = yaml.safe_load(
+        cluster.kubectl("-n", space, "get", "isvc", "echo", "-o", "yaml")
+    )
+    assert chosen(spec).items() <= live["metadata"]["annotations"].items()
+    assert live["spec"]["predictor"]["maxReplicas"] == 2
