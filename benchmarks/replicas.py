@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,32 +85,56 @@ def _head(status: int, length: int) -> bytes:
 
 
 class Site:
-    """One replica's port, which can be shut and opened again."""
+    """One replica's port, which can be shut and opened again.
+
+    It accepts by itself: a connection that asyncio's own server accepts while it is
+    closed belongs to nobody, and its client hears nothing until it is collected.
+    """
 
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._peers: set[Peer] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Listen, at the same port as before."""
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, backlog=1024
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def shut(self) -> None:
         """Listen no more, and break everything off."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
         for peer in tuple(self._peers):
             peer.abort()
 
-    async def _accept(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def ended(self) -> None:
+        """Wait until nothing is served any more."""
+        while self._tasks:
+            for peer in tuple(self._peers):
+                peer.abort()
+            await asyncio.wait(self._tasks, timeout=0.1)
+        await asyncio.sleep(0)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        sock.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._serve(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=sock)
         peer = Peer(reader, writer)
         self._peers.add(peer)
         try:
@@ -127,12 +152,13 @@ async def sites(replicas: Replicas, count: int) -> AsyncIterator[list[Site]]:
     made = [Site(replicas) for _ in range(count)]
     try:
         for each in made:
-            await each.open()
+            each.open()
         yield made
     finally:
         for each in made:
             each.shut()
-        await asyncio.sleep(0)
+        for each in made:
+            await each.ended()
 
 
 async def flicker(site: Site, stop: asyncio.Event, chance: Random) -> None:
@@ -141,7 +167,7 @@ async def flicker(site: Site, stop: asyncio.Event, chance: Random) -> None:
         await _pause(stop, chance.uniform(1, 4))
         site.shut()
         await _pause(stop, chance.uniform(0.1, 1))
-        await site.open()
+        site.open()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
