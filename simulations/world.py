@@ -39,6 +39,9 @@ from simulations.workload import Requests, Workload, merge
 _REST_S = 30.0
 """How long a dead activator's slots rest; none dies here."""
 
+_SAMPLE_S = 1.0
+"""How often activators report."""
+
 _STEPS = 200
 """In how many stretches somebody who watches is told."""
 
@@ -73,9 +76,8 @@ class Scenario:
     tick_s: float = 2.0
     late_s: float = 0.0
     """By how much a tick comes late; a live loop's timers ring about 1 ms late."""
-    sample_s: float = 1.0
     sample_at_s: float = 0.0
-    """When in each such stretch activators report; seconds are counted from 0."""
+    """When in each second activators report; seconds are counted from 0."""
     seed: int = 1
     policy: Policy | None = None
     """What decides in the place of the production judge; None: that does."""
@@ -90,17 +92,17 @@ class World:
         now = 0.0
         self.engine = Engine(now=now)
         decides: Judge = judge
-        leaps = not scenario.walks
+        self._leaps = not scenario.walks
         self._adapt: Callable[[RevisionSpec], RevisionSpec] = unchanged
         if scenario.policy is not None:
             self._adapt = scenario.policy.adapt
             if scenario.policy.begin is not None:
-                decides, leaps = Judging(scenario.policy.begin()), False
+                decides, self._leaps = Judging(scenario.policy.begin()), False
         self.fleet = Fleet(
             budget=scenario.budget,
             now=now,
             tick_s=scenario.tick_s,
-            leaps=leaps,
+            leaps=self._leaps,
             judge=decides,
         )
         self.cluster = Cluster(self.engine, self, seed=scenario.seed)
@@ -111,7 +113,7 @@ class World:
         self._by_name = {board.name: board for board in self.boards}
         self._shares = Shares(rest_s=_REST_S, now=now) if len(self.boards) > 1 else None
         self._scenario = scenario
-        self._sampled_at = self._report_before(now)
+        self._sampled_at = self._report_by(now)
         self._settling = False
         self._tick_at = inf
         self._expiry_at = inf
@@ -306,17 +308,14 @@ class World:
         They stop when nobody has anything to report; one that says nothing is made up
         for, so that the next span begins where it would have.
         """
-        every = self._scenario.sample_s
         last = self._report_before(now)
-        if last == now:
-            last -= every
         if last > self._sampled_at:
             self._sampled_at = last
             for board in self.boards:
                 for sample in board.report(last):
                     self._hear(sample, last)
         self._traffic.quiet = False
-        self.engine.at(self._sampled_at + every, Rank.SAMPLE, self._sample, None)
+        self.engine.at(self._sampled_at + _SAMPLE_S, Rank.SAMPLE, self._sample, None)
 
     def _hear(self, sample: Sample, now: float) -> None:
         if self._shares is not None:
@@ -336,23 +335,30 @@ class World:
         self._traffic.quiet = not said
         self._settle(now)
         if said:
-            next_at = now + self._scenario.sample_s
-            if not (busy or self._shares or self._scenario.walks):
-                next_at = self._leap(next_at)
+            next_at = now + _SAMPLE_S
+            if self._leaps and self._shares is None:
+                next_at = self._leap(next_at, busy=busy)
             self.engine.at(next_at, Rank.SAMPLE, self._sample, None)
 
-    def _leap(self, next_at: float) -> float:
+    def _leap(self, next_at: float, *, busy: bool) -> float:
         """Return the last second before anything happens: reports of those between
-        would say that nothing does, and one report says it of all of them."""
-        if self.fleet.wake_at <= next_at + self._scenario.tick_s:
+        would say the same as this one, and one report says it of all of them."""
+        scenario = self._scenario
+        if busy and scenario.sample_at_s:
+            return next_at  # Only whole seconds are shared out exactly.
+        if self.fleet.wake_at <= next_at + scenario.tick_s:
             return next_at  # It has not leapt: what is reported may change something.
-        horizon = min(self.engine.horizon, self._scenario.until)
+        horizon = min(self.engine.horizon, scenario.until)
         return max(next_at, self._report_before(horizon))
 
     def _report_before(self, now: float) -> float:
+        last = self._report_by(now)
+        return last if last < now else last - _SAMPLE_S
+
+    def _report_by(self, now: float) -> float:
         """Return when activators report, or would, last before *now* or at it."""
-        every, at = self._scenario.sample_s, self._scenario.sample_at_s
-        return floor((now - at) / every) * every + at
+        at = self._scenario.sample_at_s
+        return floor((now - at) / _SAMPLE_S) * _SAMPLE_S + at
 
     def _tick(self, subject: None, now: float) -> None:
         if now != self._tick_at:

@@ -6,10 +6,14 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
+from autoscaler.core.domain import RevisionKey
+
 
 class Due(Protocol):
     """Something that is due at one time."""
 
+    key: RevisionKey
+    """Orders what is due at one time: no two have the same."""
     due: float
     """inf: never. Written by the Agenda alone."""
 
@@ -20,12 +24,10 @@ D = TypeVar("D", bound=Due)
 class Agenda(Generic[D]):
     """A heap of due times; an entry whose time is no longer its subject's is dead."""
 
-    __slots__ = ("_heap", "_number")
+    __slots__ = ("_heap",)
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, D]] = []
-        self._number = 0
-        """Orders what is due at one time, in the order in which it was put."""
+        self._heap: list[tuple[float, RevisionKey, D]] = []
 
     @property
     def wake_at(self) -> float:
@@ -37,8 +39,7 @@ class Agenda(Generic[D]):
         if due != subject.due:
             subject.due = due
             if due != inf:
-                self._number += 1
-                heappush(self._heap, (due, self._number, subject))
+                heappush(self._heap, (due, subject.key, subject))
             self._bury()
 
     def pop(self, now: float) -> D | None:

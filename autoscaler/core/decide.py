@@ -111,6 +111,13 @@ def decide_at(
     )
 
 
+def bursts(spec: ScalingSpec, by_panic: int, ready: int, starting: int) -> bool:
+    """Say whether *by_panic* replicas, wanted by the panic window, begin a panic."""
+    if spec.count_starting:
+        ready += starting
+    return spec.panic and by_panic / (ready or 1) >= spec.panic_threshold
+
+
 def _panic(
     spec: ScalingSpec, by_panic: int, state: DeciderState, seen: Observation, now: float
 ) -> tuple[float | None, int]:
@@ -118,8 +125,7 @@ def _panic(
     since = state.panic_since
     if not spec.panic:
         return None, 0 if since is not None else state.most
-    ready = seen.ready + seen.starting if spec.count_starting else seen.ready
-    if by_panic / (ready or 1) >= spec.panic_threshold:
+    if bursts(spec, by_panic, seen.ready, seen.starting):
         return now, state.most
     if since is not None and since + spec.stable_window_s < now:
         return None, 0

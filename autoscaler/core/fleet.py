@@ -32,7 +32,7 @@ from autoscaler.core.messages import (
     View,
     Wake,
 )
-from autoscaler.core.quiet import land, leap, quiet_until
+from autoscaler.core.quiet import due, land, leap
 from autoscaler.core.revision import Revision
 from autoscaler.core.status import status
 
@@ -77,7 +77,8 @@ class Fleet:
         """
         of = self._revisions.get(key)
         if of is None:
-            of = self._revisions[key] = Revision(key, spec, now)
+            of = Revision(key, spec, now, leaps=self._leaps)
+            self._revisions[key] = of
             self._crowd.came(of)
             self._touch(of)
             if not of.asleep:
@@ -261,7 +262,7 @@ class Fleet:
     def _sample(self, of: Revision, sample: Sample, now: float) -> None:
         of.heard(sample, now)
         if of.leapt is not None:
-            self._agenda.put(of, land(of, sample, now, self._tick_s))
+            self._agenda.put(of, land(of, sample, self._reporters, now, self._tick_s))
         ready = of.replicas.probed(sample.reporter, sample.replicas)
         if ready > 0:
             self._ready(of, now)
@@ -337,17 +338,15 @@ class Fleet:
         else:
             follow(of, self._crowd, now)
         self._touch(of)
-        replicas = of.replicas
-        if (
-            replicas.ready
-            and now - of.told_at >= _AGAIN_S
-            and of.reports.silent(self._reporters, now)
-        ):
+        silent = of.replicas.ready and of.reports.silent(self._reporters, now)
+        if silent and now - of.told_at >= _AGAIN_S:
             # Who knows of no replica reports nothing: it has lost the view.
             self._tell_again(of, now)
-        every, who = self._tick_s, self._reporters
-        quiet = quiet_until(of, who, now, every) if self._leaps else now
-        self._agenda.put(of, leap(of, quiet, again_at, now, every))
+        if self._leaps:
+            at = leap(of, self._reporters, again_at, now, self._tick_s)
+        else:
+            at = due(of, again_at, now, self._tick_s)
+        self._agenda.put(of, at)
 
     def _drained(self, of: Revision) -> None:
         """Stop those that have nothing left."""

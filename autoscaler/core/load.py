@@ -28,12 +28,8 @@ class Load:
             self.stable.record(load * seconds, now)
             self.panic.record(load * seconds, now)
             return
-        at = now
-        while seconds > 0 and now - at < self.stable.window_s:
-            part = load * min(1.0, seconds)
-            self.stable.record(part, at)
-            self.panic.record(part, at)
-            at, seconds = at - 1.0, seconds - 1.0
+        self.stable.span(load, seconds, now)
+        self.panic.span(load, seconds, now)
 
     def configure(self, before: ScalingSpec, spec: ScalingSpec, now: float) -> bool:
         """Take new settings and keep what was counted; False: it is in another unit."""

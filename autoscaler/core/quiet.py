@@ -1,95 +1,177 @@
 """When a revision is due, and stretches in which nothing can come of a tick.
 
-A revision without a request is decided on each tick all the same, nearly always as
-before. When that can first be otherwise is known from what is counted.
+A revision whose load stays what it is is decided on at each tick all the same, nearly
+always as before. When that can first be otherwise is known from what is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import ceil, inf
+from math import frexp, inf, ulp
+from typing import TYPE_CHECKING, NamedTuple
 
+from autoscaler.core.decide import bursts
 from autoscaler.core.domain import Metric
 from autoscaler.core.messages import Sample
-from autoscaler.core.revision import Revision
-from autoscaler.core.zero import Phase
+
+if TYPE_CHECKING:
+    from autoscaler.core.revision import Revision
+
+
+class Leap(NamedTuple):
+    """A stretch whose ticks are left out, from the decision before it."""
+
+    since: float
+    """A tick, made or left out, that is over."""
+    level: int
+    """Requests that there are all the time, held ones included."""
+    basis: tuple[int, bool]
+    """Replicas by the stable window, or -1: none, but there was a request not long ago;
+    and whether load was known for all of that window."""
+    again_at: float
+    """When to decide at the latest, whatever is heard."""
 
 
 def quiet_until(
     of: Revision, reporters: Collection[str], now: float, tick_s: float
 ) -> float:
-    """Return until when each decision is the one just made, if no request comes.
+    """Return until when each decision is the one just made if no request comes or ends.
 
     *now*: not known for longer.
     """
     spec, replicas = of.scaling, of.replicas
+    active = replicas.target
     if (
-        replicas.ready != replicas.target
+        not active
+        or not reporters
         or replicas.draining
-        or of.want != replicas.target
-        or of.zero.phase is Phase.WAKING
-        or of.decider.panic_since is not None
+        or of.want != active
         or spec.metric in (Metric.CPU, Metric.MEMORY)
         or of.yields is not None
-        or of.called
-        or of.reports.wants(now)
-        or not of.idle(reporters, now)
-        or not of.covered(reporters, now)
+        or of.refusal is not None
+        or of.awaits
     ):
         return now
-    load, target = of.load, spec.target_value
-    until = min(
-        load.stable.steady_until(target, now), load.panic.steady_until(target, now)
-    )
+    target, level = spec.target_value, of.reports.level(reporters, now)
+    # Requests/s say nothing of requests that do not end; and with more of them than one
+    # replica is to have, steps are what may be next.
+    if level and (spec.metric is not Metric.CONCURRENCY or not 0 < level <= target):
+        return now
+    load = of.load
+    until = load.stable.steady_until(target, level, now)
+    if until <= now:
+        return now
+    if spec.panic:
+        burst, starting = load.panic.most(target, level, now), active - replicas.ready
+        if bursts(spec, burst, replicas.ready, starting):
+            return now  # Each tick may begin a panic, or prolong it.
+        if of.decider.panic_since is not None:
+            until = min(until, of.decider.panic_since + spec.stable_window_s)
+    if active > replicas.ready:
+        until = min(until, of.progress_at + spec.progress_deadline_s)
+    if not of.covered(reporters, now):
+        known = max(of.born, of.reports.since(reporters)) + spec.stable_window_s
+        until = min(until, known) if known > now else now
     used = of.used_at + spec.stable_window_s
-    if used > now:
+    if not level and used > now:
         until = min(until, used)
     if spec.scale_down_delay_s <= 0:
         return until
     # The delay counts from the last tick before, which is to be made; and what it holds
     # on to must be what is wanted now.
     peaks = of.decider.peaks
-    wanted = ceil(load.stable.average(now) / target)
-    if len(peaks) != 1 or peaks[0][1] != wanted:
+    if len(peaks) != 1 or peaks[0][1] != load.stable.wanted(target, now):
         return now
     return until - tick_s
 
 
-def leap(
-    of: Revision, quiet: float, again_at: float, now: float, tick_s: float
-) -> float:
-    """Return when *of* is due: at the next tick, or the first that is not *quiet* any
-    more; *again_at* at the latest, and when it may start or be asked again."""
-    of.leapt, due = None, again_at
+def due(of: Revision, again_at: float, now: float, tick_s: float) -> float:
+    """Return when *of*, just decided on, is due: at the next tick, or *again_at*, or
+    when it may start or be asked again."""
+    of.leapt, at = None, again_at
     if not of.asleep or of.replicas.target:
-        if quiet > now + tick_s:
-            of.leapt, due = now, min(_tick(now, quiet, tick_s), again_at)
-        else:
-            due = min(now + tick_s, again_at)
+        at = min(now + tick_s, again_at)
         if of.want > of.replicas.active and of.backoff.until > now:
-            due = min(due, of.backoff.until)
-    return due if of.refusal is None else min(due, of.refused_until)
+            at = min(at, of.backoff.until)
+    return at if of.refusal is None else min(at, of.refused_until)
 
 
-def land(of: Revision, sample: Sample, now: float, tick_s: float) -> float:
-    """Return when *of* is due after all, now that it has been heard of again."""
-    if of.leapt is None or not (
-        sample.held or sample.in_flight or sample.requests or sample.concurrency
+def leap(
+    of: Revision, reporters: Collection[str], again_at: float, now: float, tick_s: float
+) -> float:
+    """Return when *of* is `due` where ticks are left out of which nothing can come."""
+    at = due(of, again_at, now, tick_s)
+    if at == now + tick_s and _is_seen(of):
+        quiet = quiet_until(of, reporters, now, tick_s)
+        if quiet > at:
+            of.leapt = Leap(now, _level(of), _basis(of, reporters, now), again_at)
+            at = min(ticks(now, quiet, tick_s)[1], again_at)
+    return at
+
+
+def land(
+    of: Revision, sample: Sample, reporters: Collection[str], now: float, tick_s: float
+) -> float:
+    """Return when *of*, which has leapt, is due now that it has been heard of again."""
+    leapt, level = of.leapt, _level(of)
+    if leapt is None or (
+        sample.held + sample.in_flight == sample.concurrency
+        and level == leapt.level
+        and not sample.requests
     ):
         return of.due
-    due = _tick(of.leapt, now, tick_s)
-    of.leapt = None
-    return min(due, of.due)
+    since, at = ticks(leapt.since, now, tick_s)
+    quiet = now
+    if _basis(of, reporters, now) == leapt.basis:
+        quiet = quiet_until(of, reporters, now, tick_s)
+    if quiet > at:
+        of.leapt = leapt._replace(since=since, level=level)
+        at = ticks(since, quiet, tick_s)[1]
+    else:
+        of.leapt = None
+    return min(at, leapt.again_at)
 
 
-def _tick(since: float, until: float, tick_s: float) -> float:
-    """Return the first tick after *since* that is not before *until*.
+def _is_seen(of: Revision) -> bool:
+    """Say whether the decision just made saw what there is now, after it."""
+    replicas, decided = of.replicas, of.decided
+    return (
+        decided is not None
+        and decided.seen.ready == replicas.ready
+        and decided.seen.starting == replicas.active - replicas.ready
+    )
 
-    By steps, so that it is the very number that walking there gives.
+
+def _basis(of: Revision, reporters: Collection[str], now: float) -> tuple[int, bool]:
+    spec = of.scaling
+    wanted = of.load.stable.wanted(spec.target_value, now)
+    if not wanted and now - of.used_at < spec.stable_window_s:
+        wanted = -1
+    return wanted, of.covered(reporters, now)
+
+
+def _level(of: Revision) -> int:
+    return of.reports.held() + of.reports.in_flight()
+
+
+def ticks(since: float, until: float, tick_s: float) -> tuple[float, float]:
+    """Return the last tick before *until* and the first that is not; *since* is one.
+
+    They are the very numbers that steps give.
+
+    >>> ticks(10.5, 60.0, 2.0), ticks(10.5, 60.5, 2.0)
+    ((58.5, 60.5), (58.5, 60.5))
     """
     if until == inf:
-        return inf
+        return since, inf
     at = since + tick_s
     while at < until:
-        at += tick_s
-    return at
+        # While a float's last bit stands for no more than now, many steps are exactly
+        # as good as one by one.
+        alike = 2.0 ** frexp(at)[1]
+        many = int((min(until, alike) - at) / tick_s) - 1
+        since, at = at, at + tick_s
+        if many > 1 and tick_s % ulp(at) == 0.0:
+            since = at + (many - 2) * tick_s
+            at = since + tick_s
+    return since, at

@@ -58,10 +58,12 @@ class Reports:
     Those of reporters that have left are forgotten.
     """
 
-    __slots__ = ("_by",)
+    __slots__ = ("_by", "_leaps")
 
-    def __init__(self) -> None:
+    def __init__(self, *, leaps: bool = False) -> None:
         self._by: dict[str, Report] = {}
+        self._leaps = leaps
+        """A long span stands for reports each second, not for a slow reporter."""
 
     def heard(self, sample: Sample, now: float) -> float:
         """Take in *sample*; return how many seconds of it are new.
@@ -80,7 +82,7 @@ class Reports:
             begin = max(report.counted, start - _LAG_S)
         report.counted = end = min(now, begin + span_s)
         report.at = now
-        report.due = now + (1.5 * span_s if span_s > 1.0 else 1.5)
+        report.due = now + (1.5 * span_s if span_s > 1.0 and not self._leaps else 1.5)
         report.held = sample.held
         report.in_flight = sample.in_flight
         report.sample = sample
@@ -124,6 +126,21 @@ class Reports:
             if report is None or report.held or report.in_flight or report.due < now:
                 return False
         return True
+
+    def level(self, reporters: Iterable[str], now: float) -> int:
+        """Return how many requests all *reporters* said just now that they have; below
+        0: not all have said it."""
+        level = 0
+        for name in reporters:
+            report = self._by.get(name)
+            if report is None or report.due < now:
+                return -1
+            level += report.held + report.in_flight
+        return level
+
+    def since(self, reporters: Iterable[str]) -> float:
+        """Return since when nothing is missing of any of *reporters*."""
+        return max([self._by[n].since if n in self._by else inf for n in reporters])
 
     def wants(self, now: float) -> bool:
         """Say whether somebody is held: who is says so each second."""

@@ -18,6 +18,7 @@ from autoscaler.core.domain import (
 )
 from autoscaler.core.load import Load
 from autoscaler.core.messages import Refusal, Sample, View
+from autoscaler.core.quiet import Leap
 from autoscaler.core.replicas import Replicas
 from autoscaler.core.reports import Reports
 from autoscaler.core.room import Yield
@@ -80,25 +81,26 @@ class Revision:
         "zero",
     )
 
-    def __init__(self, key: RevisionKey, spec: RevisionSpec, now: float) -> None:
+    def __init__(
+        self, key: RevisionKey, spec: RevisionSpec, now: float, *, leaps: bool = False
+    ) -> None:
         self.key = key
         self.spec = spec
         self.pinned = False
         self.scaling = spec.scaling
         """With the pin in it."""
         self.due = inf
-        self.leapt: float | None = None
-        """When it was last decided on, if the ticks since then were left out."""
+        self.leapt: Leap | None = None
+        """The ticks that are being left out, if any are."""
         self.born = now
         """Since when its load is counted: before a whole window nothing goes."""
         self.load = Load(spec.scaling)
-        self.reports = Reports()
+        self.reports = Reports(leaps=leaps)
         self.replicas = Replicas()
         self.decider = DeciderState()
         self.zero = ZeroState.fresh(spec.scaling, now)
         self.backoff = Backoff()
         self.percent: float | None = None
-        """Use of cpu or memory."""
         self.percent_at = -inf
         self.used_at = -inf
         """When it was last known to have a request."""
@@ -109,8 +111,7 @@ class Revision:
         self.progress_at = now
         """When a start began, or ended well."""
         self.called = False
-        """Somebody who holds nothing wants it up, until it is: a person, or a revision
-        that needs it."""
+        """A person, or a revision that needs it, wants it up, until it is."""
         self.aside = False
         """Clients reach its replicas without an activator."""
         self.awaits = ""
@@ -183,11 +184,8 @@ class Revision:
     def covered(self, reporters: Collection[str], now: float) -> bool:
         """Say whether all that came in a whole window is known."""
         begin = now - self.scaling.stable_window_s
-        return (
-            bool(reporters)
-            and self.born <= begin
-            and self.reports.covers(reporters, begin, now)
-        )
+        known = bool(reporters) and self.born <= begin
+        return known and self.reports.covers(reporters, begin, now)
 
     def idle(self, reporters: Collection[str], now: float) -> bool:
         """Say whether all reporters said just now that it has no request."""

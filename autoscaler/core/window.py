@@ -58,6 +58,23 @@ class Window:
         self._ring[second % self._size] += value
         self._total += value
 
+    def span(self, load: float, seconds: float, now: float) -> None:
+        """Add a mean *load* to each of the *seconds* that end with that of *now*."""
+        second, size = int(now), self._size
+        count = min(ceil(seconds), size)
+        if second < self._last:
+            for back in range(count):
+                self.record(load * min(1.0, seconds - back), now - back)
+            return
+        self._turn(second)
+        self._first = min(self._first, second - count + 1)
+        if load:
+            ring = self._ring
+            for back in range(count):
+                part = load * min(1.0, seconds - back)
+                ring[(second - back) % size] += part
+                self._total += part
+
     def average(self, now: float) -> float:
         """Return the mean load of the window that ends with the second of *now*."""
         if self._share:
@@ -75,23 +92,52 @@ class Window:
             size -= lag
         return _round(total / (filled if filled < size else size), _MICRO)
 
-    def steady_until(self, target: float, now: float) -> float:
-        """Return when the average first makes another number of replicas, each of which
-        can take *target*, if each second from now on brings 0; inf: never.
+    def wanted(self, target: float, now: float) -> int:
+        """Return how many replicas, each of which can take *target*, the average makes.
 
-        *now*: not known, of a window that is weighted or was not told of this second.
+        >>> window = Window(2, Aggregation.LINEAR)
+        >>> window.record(3.0, now=0.5)
+        >>> window.wanted(2.0, now=0.9)
+        2
+        """
+        return ceil(self.average(now) / target)
+
+    def most(self, target: float, level: int, now: float) -> int:
+        """Return a number of replicas, each of which can take *target*, than which the
+        average never makes more if each second from now on brings *level*."""
+        if not level:
+            return self.wanted(target, now)
+        return ceil(_round(max(level, max(self._ring)), _MICRO) / target)
+
+    def steady_until(self, target: float, level: int, now: float) -> float:
+        """Return when the average first makes another number of replicas, each of which
+        can take *target*, if each second from now on brings *level*; inf: never.
+
+        *now*: not known, of a window that is weighted or was not told of this second,
+        or of a level above 0 with which a second alone may make two.
         """
         size, second, total = self._size, self._last, self._total
         if self._share or second != int(now):
             return now
         ring, age = self._ring, second - self._first + 1
-        wanted = ceil(_round(total / min(age, size), _MICRO) / target)
-        for ahead in range(1, size + 1):
+        mean = _round(total / min(age, size), _MICRO)
+        wanted = ceil(mean / target)
+        if level:
+            # Where no second alone makes two, no mean of them does.
+            return inf if wanted == 1 == self.most(target, level, now) else now
+        if not wanted:
+            return inf
+        if wanted == 1:
+            # For as long as any second has a load that shows.
+            last = next(back for back in range(size) if ring[(second - back) % size])
+            if ring[(second - last) % size] > 2 * size / _MICRO:
+                return float(second - last + size)
+        ahead = 0
+        while ceil(mean / target) == wanted:
+            ahead += 1
             total -= ring[(second + ahead) % size]
             mean = _round(total / min(age + ahead, size), _MICRO)
-            if ceil(mean / target) != wanted:
-                return float(second + ahead)
-        return inf
+        return float(second + ahead)
 
     def is_empty(self, now: float) -> bool:
         """Say whether nothing was recorded for longer than the window."""

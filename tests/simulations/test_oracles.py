@@ -128,10 +128,11 @@ def test_one_replica_without_a_limit_is_busy_as_any_service_of_that_mean_has_it(
         (machine,) = run.machines
         busy.append(machine.seconds[Part.BUSY] / until)
         level.append(sum(each.concurrency * each.span_s for each in reported) / until)
-        # Seconds in which there was nothing to report are not reported.
-        squares = [(each.in_flight - offered) ** 2 for each in reported]
-        squares += [offered**2] * (int(until) - len(reported))
-        spread.append(mean(squares))
+        # A report is of each second of its span; of those in which there was nothing to
+        # report there is none.
+        squares = [(e.in_flight - offered) ** 2 * e.span_s for e in reported]
+        unsaid = until - sum(each.span_s for each in reported)
+        spread.append((sum(squares) + offered**2 * unsaid) / until)
 
     agrees(busy, 1 - exp(-offered))
     agrees(level, offered)

@@ -209,13 +209,13 @@ class KubernetesBackend:
         now = self._clock()
         keys, self._dirty = self._dirty, {}
         while (due := self._agenda.pop(now)) is not None:
-            keys[due.managed.key] = None
+            keys[due.key] = None
         for tended in filter(None, map(self._tended.get, keys)):
             self._agenda.put(tended, now + _LOOKS_S)
             try:
                 self._look(tended, now)
             except Exception:  # One revision's fault is not another's.
-                _log.exception("failed to look after revision=%s", tended.managed.key)
+                _log.exception("failed to look after revision=%s", tended.key)
         self._ration(now)
 
     def _ration(self, now: float) -> None:
@@ -257,8 +257,8 @@ class KubernetesBackend:
 
     def _configure(self, tended: Tended) -> None:
         if tended.adopted:
-            self._loop.configure(tended.managed.key, tended.spec())
-        self.look_at(tended.managed.key)
+            self._loop.configure(tended.key, tended.spec())
+        self.look_at(tended.key)
 
     def _let_go(self, tended: Tended) -> None:
         seen = self._hands.cluster.seen(tended.managed)
@@ -267,12 +267,12 @@ class KubernetesBackend:
         elif not (tended.leaves or any(map(is_ours, seen.slices))):
             self._forget(tended)  # Nothing of ours is in its way.
         elif not tended.leaves:
-            _log.info("letting go revision=%s", tended.managed.key)
+            _log.info("letting go revision=%s", tended.key)
             tended.leaves, tended.vain = True, False
             self._configure(tended)
 
     def _forget(self, tended: Tended) -> None:
-        key = tended.managed.key
+        key = tended.key
         _log.info("let go revision=%s", key)
         del self._tended[key]
         self._hands.scales.forget(key)
@@ -332,10 +332,10 @@ class KubernetesBackend:
             if tended.wanted is None:
                 least = tended.spec().scaling.min_replicas
                 tended.wanted = max(len(picture), least)
-            self._loop.observed(tended.managed.key, picture)
+            self._loop.observed(tended.key, picture)
 
     def _stand(self, tended: Tended, seen: Seen, awaits: str, now: float) -> None:
-        hands, key = self._hands, tended.managed.key
+        hands, key = self._hands, tended.key
         entrances = tended.entrances
         standins = hands.cluster.standins(key, entrances) if entrances else ()
         stance, wanted = tended.stand(seen, standins, self._loop.status(key).ready, now)
@@ -352,7 +352,7 @@ class KubernetesBackend:
 
     def _count(self, tended: Tended, seen: Seen, now: float) -> None:
         """Have the Deployment ask for what was commanded, and for nothing less safe."""
-        key, have, wanted = tended.managed.key, seen.deployment.replicas, tended.wanted
+        key, have, wanted = tended.key, seen.deployment.replicas, tended.wanted
         version = seen.deployment.meta.resource_version
         if not self._leading:
             if have:

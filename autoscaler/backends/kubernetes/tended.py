@@ -67,6 +67,7 @@ class Tended:
         "due",
         "entrances",
         "excess",
+        "key",
         "leaves",
         "left_at",
         "managed",
@@ -84,6 +85,7 @@ class Tended:
     )
 
     def __init__(self, managed: Managed, seen: Seen, now: float) -> None:
+        self.key = managed.key
         self.managed = managed
         self.since = now
         self.due = inf

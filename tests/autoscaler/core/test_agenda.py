@@ -4,17 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.agenda import Agenda
+from autoscaler.core.domain import RevisionKey
 
 
 class Subject:
     """Something that can be due."""
 
     def __init__(self, name: str = "") -> None:
-        self.name = name
+        self.key = RevisionKey("default", name)
         self.due = inf
 
     def __repr__(self) -> str:
-        return self.name
+        return self.key.name
 
 
 def drain(agenda: Agenda[Subject], now: float) -> list[Subject]:
@@ -73,16 +74,16 @@ def test_an_empty_agenda_never_wakes():
     assert agenda.pop(now=1e9) is None
 
 
-def test_those_due_at_one_time_come_in_the_order_in_which_they_were_put():
+def test_those_due_at_one_time_come_in_the_order_of_their_keys():
     agenda: Agenda[Subject] = Agenda()
-    first, second, third = Subject("first"), Subject("second"), Subject("third")
-    agenda.put(first, 5.0)
-    agenda.put(second, 5.0)
+    one, other, third = Subject("a"), Subject("b"), Subject("c")
     agenda.put(third, 5.0)
-    # Again at its own time: it keeps its place.
-    agenda.put(first, 5.0)
+    agenda.put(other, 7.0)
+    agenda.put(one, 5.0)
+    # Whatever they were put to before.
+    agenda.put(other, 5.0)
 
-    assert drain(agenda, now=5.0) == [first, second, third]
+    assert drain(agenda, now=5.0) == [one, other, third]
 
 
 def test_what_is_put_again_is_due_then_only():

@@ -37,6 +37,17 @@ def test_a_span_longer_than_the_window_fills_it_and_no_more():
     assert counted.stable.average(1e6) == counted.panic.average(1e6) == 2.0
 
 
+def test_a_span_that_ended_before_the_newest_second_counts_as_far_as_that_is_kept():
+    counted = Load(SPEC)
+    counted.record(1.0, seconds=1.0, now=100.0)
+
+    counted.record(2.0, seconds=3.0, now=98.0)
+    counted.record(9.0, seconds=3.0, now=10.0)
+
+    kept = [each for _, each in counted.stable.seconds() if each]
+    assert kept == [2.0, 2.0, 2.0, 1.0]
+
+
 def test_a_window_that_is_resized_keeps_its_load():
     counted = steady(60)
     shorter = replace(SPEC, stable_window_s=30)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.core import quiet
 from autoscaler.core.commands import Decided, Scale, Tell
 from autoscaler.core.domain import (
     Aggregation,
@@ -30,7 +31,7 @@ SPEC = ScalingSpec(
     stable_window_s=12, grace_s=5.0,
 )  # fmt: skip
 STRETCHES = st.lists(
-    st.tuples(st.integers(1, 40), st.sampled_from([0, 0, 0, 0.3, 1, 6, 19])),
+    st.tuples(st.integers(1, 40), st.sampled_from([0, 0, 0, 0.3, 1, 2, 3, 6, 19])),
     min_size=1,
     max_size=8,
 )
@@ -41,6 +42,8 @@ SPECS = st.builds(
     retention_s=st.sampled_from([0.0, 7.5, 60.0]),
     scale_down_delay_s=st.sampled_from([0, 0, 9]),
     panic=st.booleans(),
+    panic_threshold=st.sampled_from([2.0, 1.0, 1.5]),
+    activation_scale=st.sampled_from([1, 1, 2]),
     stable_window_s=st.sampled_from([6, 12, 30]),
     metric=st.sampled_from([Metric.CONCURRENCY, Metric.RPS, Metric.CPU]),
     aggregation=st.sampled_from([Aggregation.LINEAR, Aggregation.WEIGHTED]),
@@ -51,10 +54,14 @@ SPECS = st.builds(
 class Play:
     """A Fleet with replicas that are there at once, and one activator that reports."""
 
-    def __init__(self, spec: ScalingSpec, *, leaps: bool) -> None:
+    def __init__(self, spec: ScalingSpec, *, leaps: bool, start_s: int = 0) -> None:
+        self.start_s = start_s
+        self.starts: dict[str, int] = {}
+        """Replicas that will be ready, and when."""
         self.fleet = Fleet(budget=Budget(), now=0.0, leaps=leaps)
         self.fleet.joined(WHO, 0.0)
         self.fleet.configure(KEY, RevisionSpec(scaling=spec), 0.0)
+        self.rates = spec.metric is Metric.RPS
         self.told: list[tuple[float, object]] = []
         self.decisions = 0
         self.reported = 0
@@ -63,21 +70,32 @@ class Play:
         self.carry(0.0)
 
     def run(self, loads: list[float], *, leaps: bool) -> None:
+        before, ticked = 0.0, False
         for second, load in enumerate(loads, 1):
             due = floor(self.fleet.wake_at) if self.fleet.wake_at < inf else inf
-            if not leaps or load or due == second or self.fleet.wake_at <= second + 2:
-                if load and self.reported < second - 1:
-                    self.report(second - 1, 0.0)
-                self.report(second, load)
+            new = load != before
+            come = int(load) if new or self.rates else 0
+            steady = load == round(load) and not come
+            starts = second in self.starts.values()
+            soon = ticked or starts or not steady or due <= second + 2
+            if not leaps or new or soon:
+                if new and self.reported < second - 1:
+                    self.report(second - 1, before, 0)
+                self.report(second, load, come)
+            before = load
+            if starts:
+                self.show(float(second))
+                self.carry(float(second))
+            ticked = self.fleet.wake_at < second + 1
             while self.fleet.wake_at < second + 1:
                 now = self.fleet.wake_at
                 self.fleet.advance(now)
                 self.carry(now)
 
-    def report(self, second: int, load: float) -> None:
+    def report(self, second: int, load: float, come: int) -> None:
         sample = Sample(
             key=KEY, reporter=WHO, span_s=float(second - self.reported),
-            concurrency=load, requests=int(load), held=0, in_flight=round(load),
+            concurrency=load, requests=come, held=0, in_flight=round(load),
             epoch=self.fleet.view(KEY).epoch, version=self.fleet.view(KEY).version,
             replicas=(),
         )  # fmt: skip
@@ -101,8 +119,13 @@ class Play:
         while len(self.there) < command.replicas:
             self.made += 1
             self.there.append(f"r{self.made}")
+            self.starts[self.there[-1]] = floor(now) + self.start_s
+        self.show(now)
+
+    def show(self, now: float) -> None:
         picture = tuple(
-            Replica(id=name, host="h", port=1, ready=True) for name in self.there
+            Replica(id=name, host="h", port=1, ready=self.starts[name] <= now)
+            for name in self.there
         )
         self.fleet.observe(KEY, picture, now)
 
@@ -164,22 +187,29 @@ def test_an_hour_awake_without_a_request_costs_a_few_decisions():
     assert max(count for _, count in scales[0]) > 1
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.floats(0.5, 9))
-def test_a_window_is_steady_just_as_long_as_is_said(loads, target):
+@given(
+    st.lists(st.sampled_from([0, 0, 1, 2, 4, 9, 1e-7]), min_size=1, max_size=40),
+    st.floats(0.5, 9),
+    st.sampled_from([0, 0, 1, 3]),
+)
+def test_a_window_is_steady_just_as_long_as_is_said(loads, target, level):
     window = Window(10, Aggregation.LINEAR)
     for second, load in enumerate(loads):
         window.record(float(load), float(second))
     now = float(len(loads) - 1)
 
-    def wanted(at: float) -> int:
-        return -int(-window.average(at) // target)
-
-    before, until = wanted(now), window.steady_until(target, now)
+    before, most = window.wanted(target, now), window.most(target, level, now)
+    until = window.steady_until(target, level, now)
     for second in range(len(loads), len(loads) + 25):
-        window.record(0.0, float(second))
-        assert (wanted(float(second)) == before) is (second < until), second
-        if second >= until:
-            break
+        window.record(float(level), float(second))
+        wanted = window.wanted(target, float(second))
+        assert wanted <= most
+        if level:  # It may be steady for longer than is known.
+            assert wanted == before or second >= until
+        else:
+            assert (wanted == before) is (second < until), second
+            if second >= until:
+                break
 
 
 @pytest.mark.parametrize("aggregation", Aggregation)
@@ -187,6 +217,51 @@ def test_a_window_that_was_not_told_of_this_second_may_change_at_once(aggregatio
     window = Window(10, aggregation)
     window.record(1.0, 5.0)
 
-    assert window.steady_until(1.0, 7.5) == 7.5
+    assert window.steady_until(1.0, 0, 7.5) == 7.5
     if aggregation is Aggregation.WEIGHTED:
-        assert window.steady_until(1.0, 5.0) == 5.0
+        assert window.steady_until(1.0, 0, 5.0) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("change", "most"),
+    [
+        pytest.param({}, 30, id="long before the deadline of its start"),
+        pytest.param({"progress_deadline_s": 40.0}, 45, id="until each deadline"),
+        pytest.param({"panic_threshold": 1.0}, 110, id="not where one is a panic"),
+        pytest.param({"panic_threshold": 1.0, "panic": False}, 30, id="of no panic"),
+    ],
+)
+def test_a_start_that_takes_long_is_leapt_over(change, most):
+    spec = replace(SPEC, **change)
+    loads = [1.0] * 200 + [0.0] * 60
+
+    walked = Play(spec, leaps=False, start_s=100)
+    leapt = Play(spec, leaps=True, start_s=100)
+    walked.run(loads, leaps=False)
+    leapt.run(loads, leaps=True)
+
+    assert leapt.told == walked.told
+    assert leapt.decisions < most < walked.decisions
+
+
+def test_an_hour_with_one_request_costs_a_few_decisions():
+    loads = [1.0] * 3_600 + [0.0] * 60
+
+    walked, leapt = Play(SPEC, leaps=False), Play(SPEC, leaps=True)
+    walked.run(loads, leaps=False)
+    leapt.run(loads, leaps=True)
+
+    assert walked.decisions > 1_800
+    assert leapt.decisions < 30
+    assert leapt.told == walked.told
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from([0.1, 0.25, 1.0, 2.0]))
+def test_ticks_are_the_very_numbers_that_steps_give(since, length, tick_s):
+    length = min(length, 5_000 * tick_s)
+    at = since + tick_s
+    before = since
+    while at < since + length:
+        before, at = at, at + tick_s
+
+    assert quiet.ticks(since, since + length, tick_s) == (before, at)
