@@ -12,11 +12,14 @@ from simulations.trace import Trace
 
 _COMBINED = re.compile(
     r"\S+ \S+ \S+ \[(\d{2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}:\d{2}:\d{2}) ([+-]\d{4})\] "
-    r'"[^"]*" \d{3} (?:\d+|-)(?: "[^"]*" "[^"]*")?(?: (\d+\.\d+))?.*'
+    r'"(?:[^"\\]|\\.)*" \d{3} (?:\d+|-)'
+    r'(?: "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*")?(?: (\d+\.\d+))?.*'
 )
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _TIMES = ("time", "time_iso8601", "timestamp", "msec")
-_TOOK = ("duration_s", "request_time", "duration")
+_TOOK = ("duration_s", "request_time")
+_LATEST_S = 1e11
+"""Since 1970: a larger number counts milliseconds."""
 _WHY = "a line is written as its request ends"
 
 
@@ -82,8 +85,8 @@ def parse_json(lines: Iterable[str], name: str, seed: int) -> Trace:
                 str(row.get("revision") or row.get("host") or "model"),
                 service_s=took_s if took is None else max(0.0, took_s - held_s),
             )
-        except (ValueError, TypeError, AttributeError, StopIteration):
-            rule = f"must be an object with {' or '.join(_TIMES)}"
+        except (ValueError, TypeError, AttributeError, StopIteration, RecursionError):
+            rule = f"must be an object with {' or '.join(_TIMES)}, seconds or a date"
             if (error := reader.bad(rule)) is not None:
                 raise error from None
     if nobody:
@@ -92,11 +95,12 @@ def parse_json(lines: Iterable[str], name: str, seed: int) -> Trace:
 
 
 def _seconds(said: object, stamp: Stamps) -> float:
-    if isinstance(said, int | float):
-        return float(said)
     text = str(said)
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+    if isinstance(said, int | float) or re.fullmatch(r"\d+(\.\d+)?", text):
+        since = float(text)
+        if since > _LATEST_S:
+            raise ValueError(text)
+        return since
     zone = re.search(r"([+-])(\d{2}):?(\d{2})$", text)
     if zone is None:
         return stamp(text)

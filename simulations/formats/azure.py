@@ -72,8 +72,8 @@ def parse_functions(lines: Iterable[str], name: str, seed: int) -> Trace:
         try:
             _, function, end, duration = line.split(",")
             took_s = float(duration)
-            # The clock of the end is finer than that of the duration.
-            columns.add(max(0.0, float(end) - took_s), function, service_s=took_s)
+            # The clock of the end is finer than that of the duration. NaN stays NaN.
+            columns.add(max(float(end) - took_s, 0.0), function, service_s=took_s)
         except ValueError:
             if (error := reader.bad(f"must be {FUNCTIONS}")) is not None:
                 raise error from None

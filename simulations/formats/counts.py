@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from math import isfinite
 
 import numpy as np
 
 from simulations.chance import generator
-from simulations.formats.reader import Reader, Stamps
+from simulations.formats.reader import MOST_S, Reader, Stamps
 from simulations.trace import Trace, TraceError, trace
 
 _TIMES = ("time", "minute", "timestamp")
@@ -29,11 +30,18 @@ class Bins:
         self._seed = seed
         self._begins = array("d")
         self._counts = array("q")
+        self._total = 0
 
     def add(self, begin: float, count: int) -> None:
         """Take the bin that begins then; ValueError: there can be no such count."""
-        if count < 0:
-            raise ValueError("below zero")
+        if count < 0 or not isfinite(begin):
+            raise ValueError("no such bin")
+        self._total += count
+        if self._total > _MOST:
+            raise TraceError(
+                f"{self._reader.name}:{self._reader.number}: {self._total} requests "
+                f"up to here; at most {_MOST}"
+            )
         self._begins.append(begin)
         self._counts.append(count)
 
@@ -50,14 +58,19 @@ class Bins:
         if (steps <= 0).any():
             first = int(np.flatnonzero(steps <= 0)[0]) + 2
             raise TraceError(f"{name}: bin {first} is not after the one before it")
-        if int(counts.sum()) > _MOST:
-            raise TraceError(f"{name}: {int(counts.sum())} requests; at most {_MOST}")
+        if not self._total:
+            raise TraceError(f"{name}: no request; a trace has at least one")
+        if begins[-1] - begins[0] > MOST_S:
+            raise TraceError(
+                f"{name}: {begins[-1] - begins[0]:g} s long; more than ten years: is "
+                "the time in seconds?"
+            )
         sizes, often = np.unique(steps.round(6), return_counts=True)
         width = float(sizes[int(often.argmax())])
         gaps = int((np.rint(steps / width) - 1).clip(min=0).sum())
         if gaps:
             remarks.append(f"{gaps} bins of {width:g} s are missing: taken for empty")
-        drawn = generator(self._seed, "counts").random(int(counts.sum()))
+        drawn = generator(self._seed, "counts").random(self._total)
         at = np.repeat(begins - begins[0], counts) + drawn * width
         at.sort()
         remarks.append(
@@ -81,8 +94,10 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     reader, stamp = Reader(lines, name), Stamps()
     bins, rows = Bins(reader, seed), iter(reader)
     names = _names(next(rows, ""))
-    when = next(n for n, each in enumerate(names) if each in _TIMES)
-    many = next(n for n, each in enumerate(names) if each in _COUNTS)
+    when = next((n for n, each in enumerate(names) if each in _TIMES), None)
+    many = next((n for n, each in enumerate(names) if each in _COUNTS), None)
+    if when is None or many is None:
+        raise TraceError(f"{name}: must begin with names, as minute,requests")
     unit = 60.0 if names[when] == "minute" else 1.0
     for line in rows:
         cells = line.split(",")

@@ -6,11 +6,10 @@ CSV with a line of names; lines that begin with # are notes, of which `# source:
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from math import isnan, nan
 
-from simulations.formats.reader import Columns, Reader
+from simulations.formats.reader import MOST_S, Columns, Reader, rows
 from simulations.trace import UNKNOWN, Trace, TraceError
 
 COLUMNS = ("arrival_s", "model", "input_tokens", "output_tokens", "service_s")
@@ -28,8 +27,8 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; *seed* is for formats that leave something to chance."""
     notes: dict[str, str] = {}
     reader = Reader(_noting(lines, notes), name)
-    columns, rows = Columns(), _rows(reader)
-    names = next(rows, [])
+    columns, cells = Columns(), rows(reader)
+    names = next(cells, [])
     places = {each: names.index(each) for each in names}
     if "arrival_s" not in places:
         raise TraceError(f"{name}: no column arrival_s; there must be one")
@@ -37,7 +36,7 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     def cell(row: list[str], column: str) -> str:
         return row[places[column]] if column in places else ""
 
-    for row in rows:
+    for row in cells:
         try:
             if len(row) < len(names):
                 raise ValueError(row)
@@ -59,6 +58,8 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
         span_s = None if span is None else float(span)
     except ValueError:
         raise TraceError(f"{name}: span_s is {span!r}, not a number") from None
+    if span_s is not None and not 0.0 <= span_s <= MOST_S:
+        raise TraceError(f"{name}: span_s is {span}; must be seconds, up to ten years")
     source = notes.get("source", name)
     return columns.trace(reader, source, begin=0.0, span_s=span_s, why_unsorted=_WHY)
 
@@ -86,13 +87,6 @@ def write(trace: Trace) -> Iterator[str]:
             "" if isnan(service) else repr(service),
         )
         yield ",".join(cells) + "\n"
-
-
-def _rows(reader: Reader) -> Iterator[list[str]]:
-    try:
-        yield from csv.reader(reader)
-    except csv.Error as error:
-        raise TraceError(f"{reader.name}:{reader.number}: {error}") from None
 
 
 def _quoted(model: str) -> str:

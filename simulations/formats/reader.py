@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from array import array
 from calendar import timegm
 from collections.abc import Iterable, Iterator
-from math import nan
+from math import inf, isfinite, nan
 
 import numpy as np
 
@@ -15,6 +16,7 @@ MOST_S = 10 * 366 * 86_400.0
 """No trace is longer than ten years: a larger number of seconds is in another unit."""
 
 _SHOWN = 80
+_MOST_TOKENS = 2**53
 
 
 class Reader:
@@ -46,6 +48,14 @@ class Reader:
         return TraceError(f"{self.name}:{self.number}: {shown!r}; {rule}")
 
 
+def rows(reader: Reader) -> Iterator[list[str]]:
+    """Yield the cells of each line of CSV."""
+    try:
+        yield from csv.reader(reader)
+    except csv.Error as error:
+        raise TraceError(f"{reader.name}:{reader.number}: {error}") from None
+
+
 class Columns:
     """The requests of a trace while they are read."""
 
@@ -66,8 +76,12 @@ class Columns:
         service_s: float = nan,
     ) -> None:
         """Add one request; ValueError: it cannot be."""
-        if service_s < 0 or input_tokens < UNKNOWN or output_tokens < UNKNOWN:
-            raise ValueError("below zero")
+        # NaN is a service time that is not known.
+        if not isfinite(at) or service_s < 0 or service_s == inf:
+            raise ValueError("no time")
+        for count in (input_tokens, output_tokens):
+            if not UNKNOWN <= count <= _MOST_TOKENS:
+                raise ValueError("below zero, or too many")
         self.arrivals.append(at)
         self._model.append(self._models.setdefault(model, len(self._models)))
         self._input.append(input_tokens)
@@ -90,8 +104,6 @@ class Columns:
         at = np.frombuffer(self.arrivals, dtype=np.float64)
         if not len(at):
             raise TraceError(f"{reader.name}: no request; a trace has at least one")
-        if not np.isfinite(at).all():
-            raise TraceError(f"{reader.name}: an arrival that is not a number")
         order = np.argsort(at, kind="stable")
         late = int((np.diff(at) < 0).sum())
         remarks = list(reader.remarks)

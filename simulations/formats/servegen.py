@@ -41,7 +41,7 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
             begin, count = float(at), round(float(rate) * WINDOW_S)
             if count < 0 or begin < 0 or kind not in ("G", "W") or float(shape) <= 0:
                 raise ValueError(line)
-        except ValueError:
+        except (ValueError, OverflowError):
             if (error := reader.bad(f"must be {HEAD}")) is not None:
                 raise error from None
             continue

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 
-from simulations.formats.reader import Columns, Reader
-from simulations.trace import Trace
+from simulations.formats.reader import Columns, Reader, rows
+from simulations.trace import Trace, TraceError
 
 _BURST = ("Timestamp", "Model", "Request tokens", "Response tokens")
 
@@ -21,10 +20,12 @@ def fits_burstgpt(head: Sequence[str]) -> bool:
 def parse_burstgpt(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; a Timestamp is in seconds, a failed request has no answer."""
     reader, columns = Reader(lines, name), Columns()
-    rows = csv.reader(reader)
-    names = [each.strip() for each in next(rows)]
+    cells = rows(reader)
+    names = [each.strip() for each in next(cells, [])]
+    if not all(each in names for each in _BURST):
+        raise TraceError(f"{name}: must begin with {','.join(_BURST)}")
     places = [names.index(each) for each in _BURST]
-    for row in rows:
+    for row in cells:
         try:
             at, model, taken, made = (row[place] for place in places)
             columns.add(float(at), model, int(taken), int(made))
@@ -49,7 +50,7 @@ def parse_mooncake(lines: Iterable[str], name: str, seed: int) -> Trace:
             columns.add(
                 at, "model", int(row["input_length"]), int(row["output_length"])
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             rule = "must be an object with timestamp, input_length and output_length"
             if (error := reader.bad(rule)) is not None:
                 raise error from None

@@ -61,3 +61,17 @@ def test_what_is_no_line_of_a_log_is_refused(row):
 
     with pytest.raises(TraceError, match="x:2: "):
         parse([good + "\n", row + "\n"], "x")
+
+
+def test_a_request_with_a_quote_that_is_escaped_is_a_line():
+    line = r'::1 - - [25/Nov/2026:09:00:10 +0200] "GET /a\"b HTTP/1.1" 200 - "-" "x\"y"'
+
+    assert len(parse([line + " 0.250\n"], "x")) == 1
+
+
+def test_a_duration_in_no_unit_is_no_service_time():
+    row = {"timestamp": "2026-11-25T07:51:52Z", "duration": 1500}
+
+    found = parse([json.dumps(row) + "\n"], "x")
+
+    assert str(found.services[0]) == "nan"

@@ -90,7 +90,28 @@ def test_facts_are_where_they_belong():
         (OURS + "1,a,,,\n2,a,,,-3\n", "x:3: '2,a,,,-3'"),
         (OURS + "1,a\n2,a,,,\n", "x:2: '1,a'"),
         (OURS + "1700000000,a,,,\n", "more than ten years"),
-        (OURS + "inf,a,,,\n", "not a number"),
+        (OURS + "inf,a,,,\n", "x:2: 'inf,a,,,'"),
+        (OURS + f"1,a,{'9' * 30},,\n", "x:2: "),
+        (OURS + "1,a,,,inf\n", "x:2: '1,a,,,inf'"),
+        ("# span_s: inf\n" + OURS + "1,a,,,\n", "span_s is inf"),
+        ("# span_s: nan\n" + OURS + "1,a,,,\n", "span_s is nan"),
+        (SAMPLES["azure-llm"] + f"2023-11-17 00:00:01.0,{'9' * 30},1\n", "x:4: "),
+        (SAMPLES["azure-functions"] + "x,f,nan,1.0\n", "x:4: 'x,f,nan,1.0'"),
+        (SAMPLES["azure-functions"] + "x,f,5.0,inf\n", "x:4: 'x,f,5.0,inf'"),
+        (SAMPLES["counts"] + f"3,{2**63 - 1}\n4,{2**63 - 1}\n5,5\n", "x:5: "),
+        (SAMPLES["counts"] + f"3,{'9' * 30}\n", "at most"),
+        (SAMPLES["counts"] + "nan,1\n", "x:5: 'nan,1'"),
+        (SAMPLES["counts"] + "inf,1\n", "x:5: 'inf,1'"),
+        (SAMPLES["counts"] + "1e12,1\n", "more than ten years"),
+        ("minute,requests\n0,0\n1,0\n", "no request"),
+        (SAMPLES["servegen"] + "1,2,inf,4,G,1,1\n", "x:4: "),
+        (SAMPLES["burstgpt"] + "5,'" + "b" * 200_000 + ",1,2,3,x\n", "field larger"),
+        (SAMPLES["mooncake"] + "[" * 100_000 + "\n", "x:3: "),
+        (
+            '{"timestamp": 0, "input_length": 1e999, "output_length": 2}\n',
+            "x:1: ",
+        ),
+        ('{"time": 1764057112000}\n', "seconds or a date"),
         ("# span_s: long\n" + OURS + "1,a,,,\n", "span_s is 'long'"),
         (SAMPLES["azure-llm"] + "2023-11-16 23:00:00.0,1,2\n", "arrivals must ascend"),
         (SAMPLES["azure-llm"] + "2023-13-16 23:00:00.0,1,2\n", "x:4: "),
@@ -109,6 +130,12 @@ def test_what_is_wrong_is_said_with_line_and_rule(text, said):
         parse(text.splitlines(keepends=True), "x")
 
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_that_the_text_is_not_in_is_an_error(name):
+    with pytest.raises(TraceError):
+        parse(["a,b\n", "1,2\n"], "x", name)
 
 
 @pytest.mark.parametrize("name", FORMATS)
