@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from autoscaler.core.domain import Replica
 from autoscaler.core.messages import Address, ReplicaLoad
-from autoscaler.core.reports import Reports
+from autoscaler.core.reports import UNUSED, Reports
 
 
 class Member:
     """One replica that a backend has shown."""
 
     __slots__ = (
+        "address",
         "again",
         "condemned",
         "drained_by",
@@ -56,6 +57,8 @@ class Member:
         """Told to stop; still there."""
         self.surplus = False
         """More than were commanded: the backend is stopping it."""
+        self.address: Address | None = None
+        """Where it was said to be, the last time."""
 
     def drain(self, *, condemned: bool = False) -> None:
         """Give it nothing new."""
@@ -138,7 +141,9 @@ class Replicas:
         for name, replica in shown.items():
             if name in self._dead:
                 continue
-            member = self._members.setdefault(name, Member(name))
+            member = self._members.get(name)
+            if member is None:
+                member = self._members[name] = Member(name)
             member.host, member.port = replica.host, replica.port
             member.ports = replica.ports
             member.shown_ready = replica.ready
@@ -295,28 +300,42 @@ class Replicas:
 
     def victims(self, number: int, reports: Reports) -> list[Member]:
         """Return whom to give up: those that serve nobody yet, then the idlest."""
+        if number <= 0:
+            return []
+        uses = reports.uses()
         ranked: list[tuple[bool, int, float, int, Member]] = []
         for place, member in enumerate(self.ours()):
             if not member.draining:
-                in_flight, used = reports.use(member.id)
+                in_flight, used = uses.get(member.id, UNUSED)
                 ranked.append((member.ready, in_flight, used, -place, member))
         ranked.sort(key=lambda each: each[:4])
         return [each[4] for each in ranked[:number]]
 
     def addresses(self, slots: int) -> tuple[Address, ...]:
         """Return where requests can go; starting ones too, which activators probe."""
-        return tuple(
-            Address(
-                replica=member.id,
-                host=member.host,
-                port=member.port,
-                slots=slots,
-                draining=member.draining,
-                ports=member.ports,
-            )
-            for member in self.ours()
-            if member.port
+        return tuple([_address(m, slots) for m in self.ours() if m.port])
+
+
+def _address(member: Member, slots: int) -> Address:
+    """Return where *member* is: the same fact again while nothing of it changes."""
+    address = member.address
+    if (
+        address is None
+        or address.draining is not member.draining
+        or address.slots != slots
+        or address.port != member.port
+        or address.host != member.host
+        or address.ports != member.ports
+    ):
+        address = member.address = Address(
+            replica=member.id,
+            host=member.host,
+            port=member.port,
+            slots=slots,
+            draining=member.draining,
+            ports=member.ports,
         )
+    return address
 
 
 def _done(member: Member, reporter: str, reports: Reports) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from typing import Final
 
 from autoscaler.core.messages import Sample
 
@@ -20,6 +21,9 @@ _LAG_S = 2.0
 
 _SILENCE_S = 10.0
 """Who has not been heard for so long holds nothing any more; several may be lost."""
+
+UNUSED: Final = (0, -inf)
+"""The use of a replica that no reporter has ever named."""
 
 
 class Report:
@@ -157,15 +161,17 @@ class Reports:
         """Return the requests that were forwarded and have not ended."""
         return sum(report.in_flight for report in self._by.values())
 
-    def use(self, replica: str) -> tuple[int, float]:
-        """Return what *replica* has in flight, and when it last had a request."""
-        in_flight, used = 0, -inf
+    def uses(self) -> dict[str, tuple[int, float]]:
+        """Return of each replica what it has in flight, and when it last had any."""
+        uses: dict[str, tuple[int, float]] = {}
         for report in self._by.values():
             for load in report.sample.replicas if report.sample else ():
-                if load.replica == replica:
-                    in_flight += load.in_flight
-                    used = max(used, report.at - load.idle_s)
-        return in_flight, used
+                in_flight, used = uses.get(load.replica, UNUSED)
+                uses[load.replica] = (
+                    in_flight + load.in_flight,
+                    max(used, report.at - load.idle_s),
+                )
+        return uses
 
     def empty(self, reporter: str, replica: str, version: int) -> bool:
         """Say whether *reporter*, having seen view *version*, has nothing there."""

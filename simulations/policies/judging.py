@@ -8,6 +8,7 @@ from math import inf
 
 from autoscaler.core.domain import Decision, Mode, RevisionKey
 from autoscaler.core.judge import Verdict, apply, look
+from autoscaler.core.reports import UNUSED
 from autoscaler.core.revision import Revision
 from simulations.policies.policy import Mind, Seen, Wanted
 
@@ -75,8 +76,9 @@ class Judging:
         held = max(1, reports.held()) if reports.wants(now) or of.called else 0
         if of.used_at > known.marked_at:
             # A report says how long each replica has been idle by then.
-            uses = [reports.use(member.id)[1] for member in replicas.ours()]
-            known.used_at = min(of.used_at, max(uses, default=of.used_at))
+            uses = reports.uses()
+            used = [uses.get(member.id, UNUSED)[1] for member in replicas.ours()]
+            known.used_at = min(of.used_at, max(used, default=of.used_at))
             known.marked_at = of.used_at
         if in_flight or held:
             known.used_at = max(known.used_at, of.used_at)

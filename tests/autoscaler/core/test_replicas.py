@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -531,3 +533,48 @@ def test_one_that_was_asked_for_takes_nobodys_place():
 
     assert replicas.target == 1
     assert deaths.ready + deaths.starting == 1
+
+
+def test_an_address_is_the_same_fact_until_something_of_it_changes():
+    replicas = having("r1", "r2", ready="r1 r2")
+    before = replicas.addresses(4)
+
+    after = replicas.addresses(4)
+
+    assert [id(each) for each in after] == [id(each) for each in before]
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"host": "127.0.0.2"},
+        {"port": 9001},
+        {"ports": (("grpc", 9002),)},
+    ],
+    ids=lambda moved: next(iter(moved)),
+)
+def test_a_replica_that_moves_has_a_new_address(moved):
+    replicas = having("r1", "r2")
+    replicas.addresses(4)
+    first, second = seen("r1", "r2")
+
+    replicas.see((replace(first, **moved), second))
+
+    plain = {"replica": "r1", "host": "127.0.0.1", "port": 9000, "slots": 4}
+    assert replicas.addresses(4)[0] == Address(**(plain | moved))
+
+
+def test_an_address_has_the_slots_and_the_drain_of_now():
+    replicas = having("r1", ready="r1")
+    (before,) = replicas.addresses(4)
+    assert replicas.addresses(5) == (replace(before, slots=5),)
+
+    replicas.shrink(1, Reports())
+    assert replicas.addresses(5) == (replace(before, slots=5, draining=True),)
+
+    replicas.resume(1)
+    assert replicas.addresses(4) == (before,)
+
+
+def test_nobody_is_given_up_for_nothing():
+    assert having("r1", ready="r1").victims(0, Reports()) == []

@@ -298,9 +298,7 @@ def test_a_replica_was_used_when_the_last_of_the_reporters_used_it():
     reports.heard(sample("b", load("r1", idle_s=3.0), load("r2", 2)), now=11.0)
     reports.knocked("c", 1, now=11.0)
 
-    assert reports.use("r1") == (0, 8.0)
-    assert reports.use("r2") == (3, 11.0)
-    assert reports.use("r3") == (0, -inf)
+    assert reports.uses() == {"r1": (0, 8.0), "r2": (3, 11.0)}
 
 
 @pytest.mark.parametrize(
