@@ -141,12 +141,12 @@ class Replicas:
         for name, replica in shown.items():
             if name in self._dead:
                 continue
-            member = self._members.get(name)
-            if member is None:
-                member = self._members[name] = Member(name)
-            member.host, member.port = replica.host, replica.port
-            member.ports = replica.ports
-            member.shown_ready = replica.ready
+            there = self._members.get(name)
+            if there is None:
+                there = self._members[name] = Member(name)
+            there.host, there.port = replica.host, replica.port
+            there.ports = replica.ports
+            there.shown_ready = replica.ready
         if picture and not ours:
             self.target = sum(not member.stopping for member in self._members.values())
         self.count()
