@@ -13,6 +13,8 @@ from autoscaler.core.domain import Replica, RevisionKey, StartFailure
 from simulations.chance import exponential, uniform
 from simulations.coldstart import A_SECOND, ColdStart
 from simulations.engine import Engine, Rank
+from simulations.nodes import Node, Nodes
+from simulations.starting import Starting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class Behaviour:
 
     cold_start: ColdStart = A_SECOND
     """From launch to ready."""
+    image: str = ""
+    """What a node pulls once for all that have the same; empty: its revision's own."""
     lifetime_s: float = inf
     """Mean time from ready to a crash, exponential."""
     stop_s: float = 0.0
@@ -78,10 +82,12 @@ class Machine:
         "key",
         "launched",
         "listening",
+        "node",
         "number",
         "part",
         "peak",
         "picture",
+        "placed",
         "seconds",
         "since",
         "slowing",
@@ -98,6 +104,10 @@ class Machine:
         self.picture = Replica(id=self.id, host="10.0.0.1", port=number)
         """As its backend shows it, for all its life."""
         self.launched = now
+        self.placed = now
+        """Since when it has its GPUs and costs; inf: it waits for a place on a node."""
+        self.node = 0
+        """The number of the node it is on, where there are nodes."""
         self.listening = False
         """Ready to answer; from the end of its cold start until it is gone."""
         self.stopping = False
@@ -137,11 +147,14 @@ class Sink(Protocol):
 class Cluster:
     """All replicas of a run; scaled as any backend is, reporting to a Sink."""
 
-    def __init__(self, engine: Engine, sink: Sink, *, seed: int) -> None:
+    def __init__(
+        self, engine: Engine, sink: Sink, *, seed: int, nodes: Nodes | None = None
+    ) -> None:
         self._engine = engine
         self._sink = sink
         self._seed = seed
         self._behaviours: dict[RevisionKey, Behaviour] = {}
+        self._gpus: dict[RevisionKey, int] = {}
         self._groups: dict[RevisionKey, dict[str, Machine]] = {}
         self._starts: Counter[RevisionKey] = Counter()
         self.machines: list[Machine] = []
@@ -149,9 +162,33 @@ class Cluster:
         self.failures: Counter[RevisionKey] = Counter()
         """Starts that failed."""
         self.crashes: Counter[RevisionKey] = Counter()
+        self._nodes = nodes
+        self._starting: Starting | None = None
+        if nodes is not None:
+            self._starting = Starting(
+                engine,
+                nodes,
+                seed=seed,
+                placed=self._place,
+                ready=self._listen,
+                failed=self._fail,
+            )
 
-    def configure(self, key: RevisionKey, behaviour: Behaviour) -> None:
-        """Let replicas of *key* behave so from now on."""
+    @property
+    def nodes(self) -> list[Node]:
+        """Every node there has been; none: replicas are placed nowhere."""
+        return [] if self._starting is None else self._starting.pool.nodes
+
+    def configure(self, key: RevisionKey, behaviour: Behaviour, gpus: int = 0) -> None:
+        """Let replicas of *key* behave so from now on, each with so many GPUs."""
+        if self._nodes is None and any(each.size for each in behaviour.cold_start):
+            raise ValueError(f"{key}: a start loads bytes, but there are no nodes")
+        if self._nodes is not None and gpus > self._nodes.gpus:
+            raise ValueError(
+                f"{key}: a replica needs {gpus} GPUs, but no node has more than "
+                f"{self._nodes.gpus}"
+            )
+        self._gpus[key] = gpus
         self._behaviours[key] = behaviour
         self._groups.setdefault(key, {})
 
@@ -187,7 +224,7 @@ class Cluster:
     def close(self) -> None:
         """Count the time of those that are still there at the end of a run."""
         for machine in self.machines:
-            if machine.gone == inf:
+            if machine.gone == inf and machine.placed < inf:
                 machine.turn(machine.part, self._engine.now)
 
     def _launch(self, key: RevisionKey) -> None:
@@ -197,6 +234,20 @@ class Cluster:
         machine = Machine(key, number, now, behaviour.slowing)
         self.machines.append(machine)
         self._groups[key][machine.id] = machine
+        if self._starting is None:
+            self._begin(machine, now)
+            return
+        machine.placed = inf
+        image = behaviour.image or str(key)
+        self._starting.enter(machine, self._gpus[key], behaviour.cold_start, image)
+
+    def _place(self, machine: Machine, now: float) -> None:
+        machine.placed = machine.since = now
+        self._begin(machine, now)
+
+    def _begin(self, machine: Machine, now: float) -> None:
+        """Let the start of a replica go on that has a place."""
+        key, behaviour = machine.key, self._behaviours[machine.key]
         for failing in behaviour.failing:
             if failing.begin <= now < failing.end:
                 failure = StartFailure(
@@ -214,6 +265,9 @@ class Cluster:
                 )
                 self._engine.at(at, Rank.DEPARTURE, self._fail, (machine, failure))
                 return
+        elif self._starting is not None:
+            self._starting.load(machine, now)
+            return
         else:
             at = now
             for phase in behaviour.cold_start:
@@ -263,15 +317,20 @@ class Cluster:
             machine.turn(Part.DRAINING, now)
         life = self._life(machine)
         stop_s = self._behaviours[machine.key].stop_s if life is None else life.stop_s
+        if self._starting is not None and self._starting.stop(machine, now):
+            stop_s = 0.0
         self._engine.at(now + stop_s, Rank.DEPARTURE, self._end, machine)
 
     def _end(self, machine: Machine, now: float) -> None:
         if machine.gone < inf:
             return
-        machine.turn(machine.part, now)
+        if machine.placed < inf:
+            machine.turn(machine.part, now)
         machine.gone = now
         machine.listening = False
         del self._groups[machine.key][machine.id]
+        if self._starting is not None:
+            self._starting.leave(machine, now)
         self._show(machine.key)
 
     def _show(self, key: RevisionKey) -> None:

@@ -1,4 +1,4 @@
-"""How long a start takes: phases one after another, each constant or from quantiles."""
+"""How long a start takes: phases one after another, of times or of bytes to load."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ class Phase:
 
     name: str
     """Chance is drawn for it by this name."""
-    quantiles: tuple[float, ...]
+    quantiles: tuple[float, ...] = ()
     """Seconds, at equal steps of the share of starts; one: constant."""
+    size: float = 0.0
+    """Bytes to load instead, by a bandwidth that starts on the same node share."""
 
     def draw(self, chance: float) -> float:
         """Return the seconds that belong to a uniform."""
@@ -36,8 +38,8 @@ class Phase:
     def mean_s(self) -> float:
         """The mean of what is drawn."""
         few = self.quantiles
-        if len(few) == 1:
-            return few[0]
+        if len(few) < 2:
+            return sum(few)
         return (sum(few) - (few[0] + few[-1]) / 2) / (len(few) - 1)
 
 
@@ -92,12 +94,25 @@ PRESETS: dict[str, ColdStart] = {
 }
 """By name; docs/coldstart.md says where each figure is from."""
 
+NODE, IMAGE, WEIGHTS = "node", "image", "weights"
+"""Phases that nodes know: see simulations.starting."""
+NAMES = ("schedule", NODE, IMAGE, "process", WEIGHTS, "engine", "warmup")
+"""What a part may be called."""
+_SIZED = (IMAGE, WEIGHTS)
+
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(k|M|G|T|Ki|Mi|Gi|Ti)?B")
+_BYTES = {
+    None: 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
+}  # fmt: skip
 _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)?"
 _CALL = re.compile(r"([a-z]+)\(([^()]*)\)")
+_TIME = r"\d{1,9}(?:\.\d{1,6})?(?:ms|s|m|h)"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _GRAMMAR = (
     "must be parts with + between them, each a duration (37s, 1m30s), "
-    "lognormal(MEAN,SD), quantiles(LEAST,…,MOST) or a preset: "
+    "lognormal(MEAN,SD), quantiles(LEAST,…,MOST), a phase by its name "
+    "(engine(14s), weights(15GB)) or a preset: "
 )
 
 
@@ -116,13 +131,41 @@ def parse(text: str) -> ColdStart:
         if said in PRESETS:
             phases += PRESETS[said]
             continue
-        phases.append(Phase(name=name, quantiles=_part(said, text)))
+        call = _CALL.fullmatch(said)
+        if call is not None and call[1] in NAMES:
+            phases.append(_named(call[1], call[2].strip(), text))
+        else:
+            phases.append(Phase(name=name, quantiles=_part(said, text)))
     names = [phase.name for phase in phases]
-    if len(set(names)) < len(names):
-        raise ColdStartError(
-            f"{text!r}: two parts are the same preset's; once is enough"
-        )
+    for name in names:
+        if names.count(name) > 1:
+            raise ColdStartError(
+                f"{text!r}: {names.count(name)} parts are {name!r}, presets' included; "
+                "once is enough"
+            )
     return tuple(phases)
+
+
+def size(text: str) -> float | None:
+    """Return bytes; None: the text is no size of some.
+
+    >>> size("15GB"), size("1.5KiB"), size("15"), size("15Gb"), size("0GB")
+    (15000000000.0, 1536.0, None, None, None)
+    """
+    found = _SIZE.fullmatch(text)
+    return (float(found[1]) * _BYTES[found[2]] or None) if found else None
+
+
+def in_bytes(size: float) -> str:
+    """Return a size for a person.
+
+    >>> in_bytes(15e9), in_bytes(1.25e9), in_bytes(2e6), in_bytes(8.0)
+    ('15 GB', '1.25 GB', '2 MB', '8 B')
+    """
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.4g} {unit}"
+    return f"{size:g} B"
 
 
 def describe(start: ColdStart) -> str:
@@ -133,12 +176,33 @@ def describe(start: ColdStart) -> str:
     """
     said = []
     for phase in start:
+        if phase.size:
+            said.append(f"{phase.name} {in_bytes(phase.size)}")
+            continue
         few = phase.quantiles
         shown = f"{few[0]:.3g}"
         if len(few) > 1:
             shown += f" to {few[-1]:.3g} s, mean {phase.mean_s:.3g}"
         said.append(f"{phase.name} {shown} s")
     return ", ".join(said)
+
+
+def _named(name: str, said: str, whole: str) -> Phase:
+    """Return a phase that is called by its name, with a time, quantiles or a size."""
+    found = size(said)
+    if found is not None and name in _SIZED:
+        return Phase(name=name, size=found)
+    rule = "must have a time (15s) or quantiles (10s,15s,40s)"
+    if name in _SIZED:
+        rule = "must have a time (15s), quantiles (10s,15s,40s) or a size (15GB, bytes)"
+    parts = [each.strip() for each in said.split(",")]
+    if all(re.fullmatch(f"(?:{_TIME})+", each) for each in parts):
+        times = tuple(_duration(each, whole) for each in parts)
+        if times == tuple(sorted(times)):
+            return Phase(name=name, quantiles=times)
+        rule = "quantiles must ascend"
+    where = "" if f"{name}({said})" == whole else f" in {whole!r}"
+    raise ColdStartError(f"'{name}({said})'{where}: {rule}")
 
 
 def _part(said: str, whole: str) -> tuple[float, ...]:

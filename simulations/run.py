@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from autoscaler.core.commands import Decided, Scale
 from autoscaler.core.domain import RevisionKey
 from simulations.cluster import Machine
+from simulations.nodes import Node
 from simulations.workload import Requests
 
 
@@ -48,3 +49,5 @@ class Run:
     machines: list[Machine]
     failures: Counter[RevisionKey]
     crashes: Counter[RevisionKey]
+    nodes: list[Node] = field(default_factory=list)
+    """Each there has been; none: replicas were placed nowhere."""

@@ -30,6 +30,7 @@ from autoscaler.core.messages import Downlink, Gone, Sample, View
 from autoscaler.core.shares import Shares
 from simulations.cluster import Behaviour, Cluster, Machine, Part
 from simulations.engine import Engine, Rank
+from simulations.nodes import Nodes
 from simulations.policies.judging import Judging
 from simulations.policies.policy import Policy, unchanged
 from simulations.run import Run
@@ -70,6 +71,8 @@ class Scenario:
     workloads: tuple[Workload, ...]
     until: float
     budget: Budget = field(default_factory=Budget)
+    nodes: Nodes | None = None
+    """Where replicas are placed; None: there is room, and nothing is shared."""
     activators: int = 1
     limits: Limits = field(default_factory=Limits)
     changes: tuple[tuple[float, Change], ...] = ()
@@ -92,7 +95,8 @@ class World:
         now = 0.0
         self.engine = Engine(now=now)
         decides: Judge = judge
-        self._leaps = not scenario.walks
+        # Ticks that come late drift, so the times of those left out are not known.
+        self._leaps = not (scenario.walks or scenario.late_s)
         self._adapt: Callable[[RevisionSpec], RevisionSpec] = unchanged
         if scenario.policy is not None:
             self._adapt = scenario.policy.adapt
@@ -105,7 +109,9 @@ class World:
             leaps=self._leaps,
             judge=decides,
         )
-        self.cluster = Cluster(self.engine, self, seed=scenario.seed)
+        self.cluster = Cluster(
+            self.engine, self, seed=scenario.seed, nodes=scenario.nodes
+        )
         self.boards = [
             Switchboard(name=f"activator-{number}", limits=scenario.limits, now=now)
             for number in range(1, scenario.activators + 1)
@@ -156,7 +162,7 @@ class World:
 
     def add(self, model: Model, now: float) -> None:
         """Have a new revision, or one with new settings."""
-        self.cluster.configure(model.key, model.behaviour)
+        self.cluster.configure(model.key, model.behaviour, model.spec.needs.gpus)
         self.fleet.configure(model.key, self._adapt(model.spec), now)
         self._settle(now)
 
@@ -199,6 +205,7 @@ class World:
             machines=self.cluster.machines,
             failures=self.cluster.failures,
             crashes=self.cluster.crashes,
+            nodes=self.cluster.nodes,
         )
 
     # Between the machines.

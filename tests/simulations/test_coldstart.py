@@ -37,6 +37,22 @@ def test_a_text_is_a_sum_of_parts(text, mean):
     assert mean_s(parse(text)) == pytest.approx(mean, rel=0.01)
 
 
+def test_a_part_may_be_called_by_its_name_and_image_and_weights_be_sizes():
+    start = parse(
+        "node(4m) + image(10GiB) + process(7s) + weights(15GB) + engine(9s,20s)"
+    )
+
+    assert [(p.name, p.quantiles, p.size) for p in start] == [
+        ("node", (240.0,), 0.0),
+        ("image", (), 10 * 2.0**30),
+        ("process", (7.0,), 0.0),
+        ("weights", (), 15e9),
+        ("engine", (9.0, 20.0), 0.0),
+    ]
+    assert describe(start[3:]) == "weights 15 GB, engine 9 to 20 s, mean 14.5 s"
+    assert parse("node(4m) + nvme")[1:] == PRESETS["nvme"]
+
+
 @pytest.mark.parametrize("text", PRESETS)
 def test_every_preset_can_be_named_and_described(text):
     start = parse(text)
@@ -51,12 +67,24 @@ def test_every_preset_can_be_named_and_described(text):
     [
         "", "fast", "-3s", "3 parsecs", "3s +", "nan", "1e9", "quantiles(3s)",
         "quantiles(9s,3s)", "lognormal(3s)", "lognormal(0s,1s)", "99999999s",
-        "nvme + nvme", "lognormal(1s,1s",
+        "nvme + nvme", "lognormal(1s,1s", "weights(15)", "weights()", "weights(0GB)",
+        "weights(15Gb)", "weights(-1GB)", "weights(1GB,2GB)", "engine(15GB)",
+        "engine(9s,3s)", "nvme + weights(15GB)", "loading(3s)", "weights(25h)",
     ],
 )  # fmt: skip
 def test_what_is_no_cold_start_is_refused_with_the_rule(text):
-    with pytest.raises(ColdStartError, match="must be|once is enough"):
+    with pytest.raises(ColdStartError, match="must|once is enough"):
         parse(text)
+
+
+def test_a_size_without_a_unit_is_asked_for_one():
+    with pytest.raises(ColdStartError) as error:
+        parse("2s + weights(15)")
+
+    assert str(error.value) == (
+        "'weights(15)' in '2s + weights(15)': must have a time (15s), quantiles "
+        "(10s,15s,40s) or a size (15GB, bytes)"
+    )
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=9).map(sorted))
