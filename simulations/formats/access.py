@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 
-from simulations.formats.reader import Columns, Reader, Stamps
+from simulations.formats.reader import MOST_S, Columns, Reader, RuleError, Stamps
 from simulations.trace import Trace
 
 _COMBINED = re.compile(
     r"\S+ \S+ \S+ \[(\d{2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}:\d{2}:\d{2}) ([+-]\d{4})\] "
     r'"(?:[^"\\]|\\.)*" \d{3} (?:\d+|-)'
-    r'(?: "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*")?(?: (\d+\.\d+))?.*'
+    r'(?: "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*")?(?: (\d+\.\d+)(?= |$))?.*'
 )
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _TIMES = ("time", "time_iso8601", "timestamp", "msec")
 _TOOK = ("duration_s", "request_time")
-_LATEST_S = 1e11
-"""Since 1970: a larger number counts milliseconds."""
+_WHOSE = ("revision", "host", "authority")
 _WHY = "a line is written as its request ends"
 
 
@@ -33,10 +32,10 @@ def parse_combined(lines: Iterable[str], name: str, seed: int) -> Trace:
 
     That is `$request_time` after the user agent; without it no service time is known.
     """
-    reader, columns, stamp = Reader(lines, name), Columns(), Stamps()
+    reader, columns, stamp = Reader(lines, name), Columns(why_unsorted=_WHY), Stamps()
     for line in reader:
         found = _COMBINED.fullmatch(line)
-        try:
+        with reader.must("must be a line of an access log in the form combined"):
             if found is None:
                 raise ValueError(line)
             day, month, year, clock, zone, took = found.groups()
@@ -45,11 +44,7 @@ def parse_combined(lines: Iterable[str], name: str, seed: int) -> Trace:
             end = stamp(f"{date} {clock}") - (ahead if zone[0] == "+" else -ahead)
             took_s = nan if took is None else float(took)
             columns.add(end - (took_s if took else 0.0), service_s=took_s)
-        except ValueError:
-            rule = "must be a line of an access log in the form combined"
-            if (error := reader.bad(rule)) is not None:
-                raise error from None
-    return columns.trace(reader, f"access log {name}", why_unsorted=_WHY)
+    return columns.trace(reader, f"access log {name}")
 
 
 def fits_json(head: Sequence[str]) -> bool:
@@ -58,49 +53,61 @@ def fits_json(head: Sequence[str]) -> bool:
         return False
     try:
         row = json.loads(head[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
-    return isinstance(row, dict) and any(each in row for each in _TIMES)
+    return isinstance(row, dict) and any(
+        each in row for each in (*_TIMES, "start_time")
+    )
 
 
 def parse_json(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace: when each request came and, where it is said, how long it took.
 
-    The revision is the model, in nginx's the host; time in a queue is no service time.
+    The revision is the model, elsewhere the host; time in a queue is no service time.
     """
-    reader, columns, stamp = Reader(lines, name), Columns(), Stamps()
+    reader, columns, stamp = Reader(lines, name), Columns(why_unsorted=_WHY), Stamps()
     nobody = 0
     for line in reader:
-        try:
+        with reader.must(f"must be an object with {' or '.join(_TIMES)}, as a date"):
             row = json.loads(line)
+            if not isinstance(row, dict):
+                raise TypeError(line)
             if row.get("revision") == "":
                 nobody += 1
                 continue
-            end = _seconds(next(row[each] for each in _TIMES if each in row), stamp)
-            took = next((row[each] for each in _TOOK if each in row), None)
-            took_s = nan if took is None else float(took)
-            held_s = float(row.get("hold_s", 0.0))
-            columns.add(
-                end if took is None else end - took_s,
-                str(row.get("revision") or row.get("host") or "model"),
-                service_s=took_s if took is None else max(0.0, took_s - held_s),
-            )
-        except (ValueError, TypeError, AttributeError, StopIteration, RecursionError):
-            rule = f"must be an object with {' or '.join(_TIMES)}, seconds or a date"
-            if (error := reader.bad(rule)) is not None:
-                raise error from None
+            at, service_s = _when(row, stamp)
+            model = next((row[each] for each in _WHOSE if row.get(each)), "model")
+            columns.add(at, str(model), service_s=service_s)
     if nobody:
         reader.remarks.append(f"{nobody} lines are of no revision: left out")
-    return columns.trace(reader, f"access log {name}", why_unsorted=_WHY)
+    return columns.trace(reader, f"access log {name}")
+
+
+def _when(row: Mapping[str, object], stamp: Stamps) -> tuple[float, float]:
+    """Return when a request came, and how long a replica took; NaN: not known."""
+    if "start_time" in row:  # Envoy's: the begin, and milliseconds.
+        begin, took = _seconds(row["start_time"], stamp), row.get("duration")
+        return begin, nan if took is None else _number(took) / 1_000.0
+    said = next((row[each] for each in _TIMES if each in row), None)
+    took = next((row[each] for each in _TOOK if each in row), None)
+    if took is None:
+        return _seconds(said, stamp), nan
+    took_s, held_s = _number(took), _number(row.get("hold_s", 0.0))
+    if not (0.0 <= took_s <= MOST_S and 0.0 <= held_s <= MOST_S):
+        raise RuleError(f"must have {' or '.join(_TOOK)} and hold_s of 0 s or more")
+    return _seconds(said, stamp) - took_s, max(0.0, took_s - held_s)
+
+
+def _number(said: object) -> float:
+    if isinstance(said, bool) or not isinstance(said, str | int | float):
+        raise RuleError(f"{said!r} must be a number")
+    return float(said)
 
 
 def _seconds(said: object, stamp: Stamps) -> float:
     text = str(said)
-    if isinstance(said, int | float) or re.fullmatch(r"\d+(\.\d+)?", text):
-        since = float(text)
-        if since > _LATEST_S:
-            raise ValueError(text)
-        return since
+    if isinstance(said, float) or re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
     zone = re.search(r"([+-])(\d{2}):?(\d{2})$", text)
     if zone is None:
         return stamp(text)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from simulations.formats.counts import Bins
-from simulations.formats.reader import Columns, Reader, Stamps
+from simulations.formats.reader import Columns, Reader, Stamps, whole
 from simulations.trace import Trace
 
 TOKENS = "TIMESTAMP,ContextTokens,GeneratedTokens"
 COUNTS = "Time,TIMESTAMP"
 FUNCTIONS = "app,func,end_timestamp,duration"
+_CLOCK_S = 0.1
 
 
 def fits_tokens(head: Sequence[str]) -> bool:
@@ -28,12 +29,9 @@ def parse_tokens(lines: Iterable[str], name: str, seed: int) -> Trace:
     rows = iter(reader)
     next(rows, None)
     for line in rows:
-        try:
+        with reader.must(f"must be {TOKENS}"):
             when, taken, made = line.split(",")
-            columns.add(stamp(when), "model", int(taken), int(made))
-        except ValueError:
-            if (error := reader.bad(f"must be {TOKENS}")) is not None:
-                raise error from None
+            columns.add(stamp(when), "model", whole(taken), whole(made))
     return columns.trace(reader, f"Azure LLM inference trace {name}")
 
 
@@ -49,12 +47,9 @@ def parse_counts(lines: Iterable[str], name: str, seed: int) -> Trace:
     rows = iter(reader)
     next(rows, None)
     for line in rows:
-        try:
+        with reader.must("must be a time and a whole number"):
             when, count = line.split(",")
-            bins.add(stamp(when), int(count))
-        except ValueError:
-            if (error := reader.bad("must be a time and a whole number")) is not None:
-                raise error from None
+            bins.add(stamp(when), whole(count))
     return bins.trace(f"Azure LLM inference trace {name}")
 
 
@@ -65,19 +60,22 @@ def fits_functions(head: Sequence[str]) -> bool:
 
 def parse_functions(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; a function is a model, and its duration the service time."""
-    reader, columns = Reader(lines, name), Columns()
+    why = "calls are written as they end"
+    reader, columns = Reader(lines, name), Columns(begin=0.0, why_unsorted=why)
     rows = iter(reader)
     next(rows, None)
+    early = 0
     for line in rows:
-        try:
+        with reader.must(f"must be {FUNCTIONS}"):
             _, function, end, duration = line.split(",")
             took_s = float(duration)
-            # The clock of the end is finer than that of the duration. NaN stays NaN.
-            columns.add(max(float(end) - took_s, 0.0), function, service_s=took_s)
-        except ValueError:
-            if (error := reader.bad(f"must be {FUNCTIONS}")) is not None:
-                raise error from None
-    why = "calls are written as they end"
-    return columns.trace(
-        reader, f"Azure Functions trace {name}", begin=0.0, why_unsorted=why
-    )
+            at = float(end) - took_s
+            # NaN stays NaN.
+            columns.add(max(at, 0.0), function, service_s=took_s)
+            # The clock of the end is finer than that of the duration.
+            early += at < -_CLOCK_S
+    if early:
+        reader.remarks.append(
+            f"{early} calls began before the trace: taken to come at its begin"
+        )
+    return columns.trace(reader, f"Azure Functions trace {name}")

@@ -6,20 +6,28 @@ of counts, named `time` (or `minute`) and `requests` (or `count`).
 
 from __future__ import annotations
 
+import csv
 from array import array
 from collections.abc import Iterable, Sequence
-from math import isfinite
 
 import numpy as np
 
 from simulations.chance import generator
-from simulations.formats.reader import MOST_S, Reader, Stamps
+from simulations.formats.reader import (
+    EPOCH_S,
+    MOST,
+    MOST_S,
+    Reader,
+    RuleError,
+    Stamps,
+    rows,
+    whole,
+)
 from simulations.trace import Trace, TraceError, trace
 
 _TIMES = ("time", "minute", "timestamp")
 _COUNTS = ("requests", "count", "requests_per_minute")
-_MOST = 200_000_000
-"""Requests; more would not be in memory."""
+_SHORTEST_S = 1e-3
 
 
 class Bins:
@@ -33,15 +41,16 @@ class Bins:
         self._total = 0
 
     def add(self, begin: float, count: int) -> None:
-        """Take the bin that begins then; ValueError: there can be no such count."""
-        if count < 0 or not isfinite(begin):
-            raise ValueError("no such bin")
+        """Take the bin that begins then; RuleError: there can be no such one."""
+        if not abs(begin) <= EPOCH_S:
+            raise RuleError("must have a time that is a number of seconds, or a date")
+        if self._begins and begin < self._begins[-1] + _SHORTEST_S:
+            raise RuleError("must begin after the bin above it")
+        if self._begins and begin > self._begins[0] + MOST_S:
+            raise RuleError("must not be ten years from the first: is that seconds?")
+        if self._total + count > MOST:
+            raise RuleError(f"must not lead to over {MOST:,} requests")
         self._total += count
-        if self._total > _MOST:
-            raise TraceError(
-                f"{self._reader.name}:{self._reader.number}: {self._total} requests "
-                f"up to here; at most {_MOST}"
-            )
         self._begins.append(begin)
         self._counts.append(count)
 
@@ -55,34 +64,32 @@ class Bins:
         begins = np.frombuffer(self._begins, dtype=np.float64)
         counts = np.frombuffer(self._counts, dtype=np.int64)
         steps = np.diff(begins)
-        if (steps <= 0).any():
-            first = int(np.flatnonzero(steps <= 0)[0]) + 2
-            raise TraceError(f"{name}: bin {first} is not after the one before it")
         if not self._total:
             raise TraceError(f"{name}: no request; a trace has at least one")
-        if begins[-1] - begins[0] > MOST_S:
-            raise TraceError(
-                f"{name}: {begins[-1] - begins[0]:g} s long; more than ten years: is "
-                "the time in seconds?"
-            )
         sizes, often = np.unique(steps.round(6), return_counts=True)
         width = float(sizes[int(often.argmax())])
         gaps = int((np.rint(steps / width) - 1).clip(min=0).sum())
         if gaps:
             remarks.append(f"{gaps} bins of {width:g} s are missing: taken for empty")
-        drawn = generator(self._seed, "counts").random(self._total)
-        at = np.repeat(begins - begins[0], counts) + drawn * width
+        lengths = np.append(np.where(steps < width - _SHORTEST_S, steps, width), width)
+        short = int(np.count_nonzero(lengths < width))
+        if short:
+            remarks.append(f"{short} bins are shorter: taken to end with the next one")
+        at = generator(self._seed, "counts").random(self._total)
+        at *= np.repeat(lengths, counts)
+        at += np.repeat(begins - begins[0], counts)
         at.sort()
         remarks.append(
             f"counted in bins of {width:g} s: spread evenly, seed {self._seed}"
         )
         span_s = float(begins[-1] - begins[0]) + width
+        np.minimum(at, span_s, out=at)
         return trace(at, source=source, span_s=span_s, remarks=tuple(remarks))
 
 
 def fits(head: Sequence[str]) -> bool:
     """Say whether a text that begins so counts requests."""
-    names = _names(head[0]) if head else []
+    names = _names(next(csv.reader(head[:1]), []))
     return any(n in _TIMES for n in names) and any(n in _COUNTS for n in names)
 
 
@@ -92,25 +99,22 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     Times are seconds, or minutes in a column of that name, or dates.
     """
     reader, stamp = Reader(lines, name), Stamps()
-    bins, rows = Bins(reader, seed), iter(reader)
-    names = _names(next(rows, ""))
+    bins, cells = Bins(reader, seed), rows(reader)
+    names = _names(next(cells, []))
     when = next((n for n, each in enumerate(names) if each in _TIMES), None)
     many = next((n for n, each in enumerate(names) if each in _COUNTS), None)
     if when is None or many is None:
         raise TraceError(f"{name}: must begin with names, as minute,requests")
     unit = 60.0 if names[when] == "minute" else 1.0
-    for line in rows:
-        cells = line.split(",")
-        try:
-            said = cells[when].strip()
-            at = stamp(said) if "-" in said[1:] else float(said) * unit
-            bins.add(at, int(cells[many]))
-        except (ValueError, IndexError):
-            rule = "must be a time and a whole number of requests"
-            if (error := reader.bad(rule)) is not None:
-                raise error from None
+    for row in cells:
+        with reader.must("must be a time and a whole number of requests"):
+            if len(row) != len(names):
+                raise RuleError(f"must have {len(names)} columns, as the line of names")
+            said = row[when].strip()
+            at = stamp(said) if ":" in said else float(said) * unit
+            bins.add(at, whole(row[many].removesuffix(".0")))
     return bins.trace(name)
 
 
-def _names(line: str) -> list[str]:
-    return [each.strip().lower() for each in line.split(",")]
+def _names(cells: Iterable[str]) -> list[str]:
+    return [each.strip().lower() for each in cells]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import IO
 
 from simulations.formats import (
     access,
@@ -17,12 +13,13 @@ from simulations.formats import (
     counts,
     own,
     servegen,
+    text,
     tokens,
 )
 from simulations.trace import Trace, TraceError
 
-_HEAD = 8
-"""Lines by which a format is recognised."""
+_HEAD = 1_000
+"""Lines at most before the one by which a format is recognised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +50,18 @@ def read(path: Path, form: str = "", *, seed: int = 1) -> Trace:
     TraceError: there is none, with the line and the rule. What a format leaves to
     chance is drawn by *seed*.
     """
-    try:
-        with _opened(path) as file:
-            return parse(file, path.name, form, seed=seed)
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise TraceError(f"{path}: cannot be read: {why}") from error
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{path}: not UTF-8 at byte {error.start}") from error
+    return parse(text.lines(path), path.name, form, seed=seed)
 
 
 def parse(lines: Iterable[str], name: str, form: str = "", *, seed: int = 1) -> Trace:
     """Return the trace that *lines* are."""
-    rest = iter(lines)
-    head = list(islice(rest, _HEAD))
-    said = [line for line in head if line.strip()]
+    rest, head, said = iter(lines), [], []
+    for line in rest:
+        head.append(line)
+        if line.strip() and not line.startswith("#"):
+            said.append(line)
+        if said or len(head) >= _HEAD:
+            break
     if form and form not in FORMATS:
         raise TraceError(f"format {form!r}: must be one of {', '.join(FORMATS)}")
     names = [form] if form else [n for n, each in FORMATS.items() if each.fits(said)]
@@ -75,16 +69,10 @@ def parse(lines: Iterable[str], name: str, form: str = "", *, seed: int = 1) -> 
         raise TraceError(f"{name}: empty; a trace has at least one request")
     if not names:
         raise TraceError(
-            f"{name}:1: {said[0].strip()[:80]!r}; must begin as one of the formats "
-            f"{', '.join(FORMATS)}"
+            f"{name}:{len(head)}: {said[0].strip()[:80]!r}; must begin as one of the "
+            f"formats {', '.join(FORMATS)}"
         )
     return FORMATS[names[0]].parse(chain(head, rest), name, seed)
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return TextIOWrapper(gzip.open(path), encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8-sig", newline="\n")
 
 
 def written(trace: Trace) -> Iterator[str]:

@@ -7,14 +7,18 @@ CSV with a line of names; lines that begin with # are notes, of which `# source:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import isnan, nan
 
-from simulations.formats.reader import MOST_S, Columns, Reader, rows
+import numpy as np
+
+from simulations.formats.reader import MOST_S, Columns, Reader, RuleError, rows, whole
 from simulations.trace import UNKNOWN, Trace, TraceError
 
 COLUMNS = ("arrival_s", "model", "input_tokens", "output_tokens", "service_s")
 _WHY = "requests are recorded as they end"
 _RULE = "must have a number of seconds from 0 on, and no negative number"
+_LONG_S = 2 * 86_400.0
 
 
 def fits(head: Sequence[str]) -> bool:
@@ -27,7 +31,7 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; *seed* is for formats that leave something to chance."""
     notes: dict[str, str] = {}
     reader = Reader(_noting(lines, notes), name)
-    columns, cells = Columns(), rows(reader)
+    columns, cells = Columns(begin=0.0, why_unsorted=_WHY), rows(reader)
     names = next(cells, [])
     places = {each: names.index(each) for each in names}
     if "arrival_s" not in places:
@@ -36,23 +40,21 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     def cell(row: list[str], column: str) -> str:
         return row[places[column]] if column in places else ""
 
+    def tokens(row: list[str], column: str) -> int:
+        said = cell(row, column)
+        return whole(said) if said else UNKNOWN
+
     for row in cells:
-        try:
-            if len(row) < len(names):
-                raise ValueError(row)
-            at = float(row[places["arrival_s"]])
-            if not at >= 0.0:
-                raise ValueError(at)
+        with reader.must(_RULE):
+            if len(row) != len(names):
+                raise RuleError(f"must have {len(names)} columns, as the line of names")
             columns.add(
-                at,
+                float(row[places["arrival_s"]]),
                 cell(row, "model") or "model",
-                int(cell(row, "input_tokens") or UNKNOWN),
-                int(cell(row, "output_tokens") or UNKNOWN),
+                tokens(row, "input_tokens"),
+                tokens(row, "output_tokens"),
                 float(cell(row, "service_s") or nan),
             )
-        except ValueError:
-            if (error := reader.bad(_RULE)) is not None:
-                raise error from None
     span = notes.get("span_s")
     try:
         span_s = None if span is None else float(span)
@@ -60,8 +62,8 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
         raise TraceError(f"{name}: span_s is {span!r}, not a number") from None
     if span_s is not None and not 0.0 <= span_s <= MOST_S:
         raise TraceError(f"{name}: span_s is {span}; must be seconds, up to ten years")
-    source = notes.get("source", name)
-    return columns.trace(reader, source, begin=0.0, span_s=span_s, why_unsorted=_WHY)
+    found = columns.trace(reader, notes.get("source", name), span_s=span_s)
+    return _doubted(found, name)
 
 
 def write(trace: Trace) -> Iterator[str]:
@@ -87,6 +89,18 @@ def write(trace: Trace) -> Iterator[str]:
             "" if isnan(service) else repr(service),
         )
         yield ",".join(cells) + "\n"
+
+
+def _doubted(found: Trace, name: str) -> Trace:
+    """Remark what may be milliseconds."""
+    at = found.arrivals
+    if found.span_s < _LONG_S or np.any(at != np.floor(at)):
+        return found
+    remark = (
+        f"arrivals are whole numbers: taken for seconds, so {name} is "
+        f"{found.span_s / 86_400.0:.3g} days long"
+    )
+    return replace(found, remarks=(*found.remarks, remark))
 
 
 def _quoted(model: str) -> str:

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import csv
 from array import array
-from calendar import timegm
+from calendar import monthrange, timegm
 from collections.abc import Iterable, Iterator
-from math import inf, isfinite, nan
+from math import isfinite, nan
+from types import TracebackType
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulations.trace import UNKNOWN, Trace, TraceError
 
 MOST_S = 10 * 366 * 86_400.0
 """No trace is longer than ten years: a larger number of seconds is in another unit."""
 
+MOST = 200_000_000
+"""Requests; more would not be in memory."""
+
+EPOCH_S = 1e11
+"""Seconds since 1970: what is later counts milliseconds."""
+_LONG_S = 600.0
+_MOST_MODELS = 1_000_000
+_MOST_TOKENS = 1_000_000_000
 _SHOWN = 80
-_MOST_TOKENS = 2**53
+
+
+class RuleError(ValueError):
+    """A line breaks a rule, which this says."""
+
+
+_UNREADABLE = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
 
 
 class Reader:
@@ -28,6 +45,7 @@ class Reader:
         self.remarks: list[str] = []
         self._lines = lines
         self._line = ""
+        self._rule = ""
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
@@ -36,36 +54,81 @@ class Reader:
             text = line.rstrip("\r\n")
             if text and not text.startswith("#"):
                 yield text
+        if self._cut() and not self.remarks:
+            self.remarks.append(
+                f"line {self.number} has no end: it was read, but may be cut off"
+            )
 
-    def bad(self, rule: str) -> TraceError | None:
-        """Return what is wrong with this line; None: it is the last, and was cut off,
-        which is remarked."""
-        if not self._line.endswith("\n"):
+    def must(self, rule: str) -> Self:
+        """Return a context in which what cannot be read of a line is an error.
+
+        TraceError: the line, and the rule it breaks. Where it is the last and was cut
+        off it is left out, which is remarked.
+        """
+        self._rule = rule
+        return self
+
+    def __enter__(self) -> None:
+        """Read a line."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, _UNREADABLE):
+            return False
+        if self._cut():
             self.remarks.append(f"line {self.number} is cut off: it was left out")
-            return None
+            return True
+        raise self.error(
+            str(error) if isinstance(error, RuleError) else self._rule
+        ) from None
+
+    def error(self, rule: str) -> TraceError:
+        """Return what is wrong with the line that was read last."""
         said = self._line.rstrip("\r\n")
         shown = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
         return TraceError(f"{self.name}:{self.number}: {shown!r}; {rule}")
 
+    def _cut(self) -> bool:
+        return bool(self._line) and not self._line.endswith("\n")
+
 
 def rows(reader: Reader) -> Iterator[list[str]]:
-    """Yield the cells of each line of CSV."""
+    """Yield the cells of each line of CSV; a line is a row, also where it is quoted."""
+    cells = csv.reader(reader)
     try:
-        yield from csv.reader(reader)
+        for number, row in enumerate(cells, 1):
+            if cells.line_num != number:
+                raise reader.error("a quote that an earlier line opens ends here")
+            yield row
     except csv.Error as error:
-        raise TraceError(f"{reader.name}:{reader.number}: {error}") from None
+        raise reader.error(str(error)) from None
 
 
 class Columns:
-    """The requests of a trace while they are read."""
+    """The requests of a trace while they are read, from *begin* on.
 
-    def __init__(self) -> None:
-        self.arrivals = array("d")
+    Where *begin* is None time begins with the first request. Lines may be out of order
+    if *why_unsorted* says why.
+    """
+
+    def __init__(self, *, begin: float | None = None, why_unsorted: str = "") -> None:
+        self._begin = begin
+        self._why_unsorted = why_unsorted
+        self._low = -EPOCH_S if begin is None else begin
+        self._high = EPOCH_S if begin is None else begin + MOST_S
+        self._arrivals = array("d")
         self._model = array("I")
         self._input = array("q")
         self._output = array("q")
         self._services = array("d")
         self._models: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
 
     def add(
         self,
@@ -75,56 +138,49 @@ class Columns:
         output_tokens: int = UNKNOWN,
         service_s: float = nan,
     ) -> None:
-        """Add one request; ValueError: it cannot be."""
-        # NaN is a service time that is not known.
-        if not isfinite(at) or service_s < 0 or service_s == inf:
-            raise ValueError("no time")
-        for count in (input_tokens, output_tokens):
-            if not UNKNOWN <= count <= _MOST_TOKENS:
-                raise ValueError("below zero, or too many")
-        self.arrivals.append(at)
-        self._model.append(self._models.setdefault(model, len(self._models)))
+        """Add one request; RuleError: it cannot be."""
+        if not self._low <= at <= self._high:
+            raise RuleError(self._why_not(at))
+        if len(self._arrivals) >= MOST:
+            raise RuleError(f"must be one of at most {MOST:,} requests")
+        if service_s < 0 or service_s > MOST_S:  # NaN is one that is not known.
+            raise RuleError("a service time must be seconds, from 0 to ten years")
+        if input_tokens > _MOST_TOKENS or output_tokens > _MOST_TOKENS:
+            raise RuleError(f"must have at most {_MOST_TOKENS:,} tokens")
+        number = self._models.get(model)
+        if number is None:
+            number = self._named(model)
+        if not self._arrivals and self._begin is None:
+            self._low, self._high = at - MOST_S, at + MOST_S
+        if not self._why_unsorted:
+            self._low = at
+        self._arrivals.append(at)
+        self._model.append(number)
         self._input.append(input_tokens)
         self._output.append(output_tokens)
         self._services.append(service_s)
 
     def trace(
-        self,
-        reader: Reader,
-        source: str,
-        *,
-        begin: float | None = None,
-        span_s: float | None = None,
-        why_unsorted: str = "",
+        self, reader: Reader, source: str, *, span_s: float | None = None
     ) -> Trace:
-        """Return what was read, from *begin* on (None: from the first arrival).
-
-        Requests are put in order where *why_unsorted* says why they may not be.
-        """
-        at = np.frombuffer(self.arrivals, dtype=np.float64)
+        """Return what was read; columns that were in order are not copied."""
+        at = np.frombuffer(self._arrivals, dtype=np.float64)
         if not len(at):
             raise TraceError(f"{reader.name}: no request; a trace has at least one")
-        order = np.argsort(at, kind="stable")
-        late = int((np.diff(at) < 0).sum())
         remarks = list(reader.remarks)
+        late = int(np.count_nonzero(at[1:] < at[:-1]))
+        order: NDArray[np.intp] | slice = slice(None)
         if late:
-            if not why_unsorted:
-                first = int(np.flatnonzero(np.diff(at) < 0)[0]) + 1
-                raise TraceError(
-                    f"{reader.name}: request {first + 1} came before the one above it; "
-                    "arrivals must ascend"
-                )
-            remarks.append(f"{late} lines put in order: {why_unsorted}")
-        zero = float(at[order[0]]) if begin is None else begin
-        if at[order[0]] < zero:
-            raise TraceError(
-                f"{reader.name}: a request {zero - at[order[0]]:g} s before the begin"
-            )
-        arrivals = at[order] - zero
-        if arrivals[-1] > MOST_S:
-            raise TraceError(
-                f"{reader.name}: {arrivals[-1]:g} s long; more than ten years: is the "
-                "time in seconds?"
+            order = np.argsort(at, kind="stable")
+            remarks.append(f"{late} lines put in order: {self._why_unsorted}")
+        arrivals = at[order]
+        if self._begin is None:
+            arrivals -= float(arrivals[0])
+        services = np.frombuffer(self._services, dtype=np.float64)[order]
+        long = int(np.count_nonzero(services > _LONG_S))
+        if 2 * long > int(np.count_nonzero(services >= 0.0)):
+            remarks.append(
+                f"{long} requests took more than {_LONG_S:g} s each: are those seconds?"
             )
         return Trace(
             models=tuple(self._models),
@@ -132,11 +188,48 @@ class Columns:
             model=np.frombuffer(self._model, dtype=np.uint32)[order],
             input_tokens=np.frombuffer(self._input, dtype=np.int64)[order],
             output_tokens=np.frombuffer(self._output, dtype=np.int64)[order],
-            services=np.frombuffer(self._services, dtype=np.float64)[order],
+            services=services,
             span_s=max(float(arrivals[-1]), span_s or 0.0),
             source=source,
             remarks=tuple(remarks),
         )
+
+    def _named(self, model: str) -> int:
+        if not model.isprintable():
+            raise RuleError("the name of a model must be printable")
+        if len(self._models) >= _MOST_MODELS:
+            raise RuleError(f"must be of one of at most {_MOST_MODELS:,} models")
+        return self._models.setdefault(model, len(self._models))
+
+    def _why_not(self, at: float) -> str:
+        """Return the rule that a request at that time breaks."""
+        if not isfinite(at):
+            return "must have a time that is a number"
+        if self._begin is not None and at < self._begin:
+            return f"must not come before {self._begin:g} s"
+        if abs(at) > EPOCH_S:
+            return "must have its time in seconds; these are milliseconds, or less"
+        if self._arrivals and at < self._arrivals[-1] and not self._why_unsorted:
+            return "came before the request above it; arrivals must ascend"
+        begin = "the begin" if self._begin is not None else "the first"
+        return f"must not be ten years from {begin}: is the time in seconds?"
+
+
+def whole(said: str | float) -> int:
+    """Return a count.
+
+    >>> whole("12"), whole(12.0)
+    (12, 12)
+    """
+    if isinstance(said, str):
+        found = int(said)
+    else:
+        found = int(said)
+        if found != said or isinstance(said, bool):
+            raise RuleError("must have whole numbers")
+    if found < 0:
+        raise RuleError("must have no number below zero")
+    return found
 
 
 class Stamps:
@@ -166,9 +259,15 @@ class Stamps:
 
 
 def _minute(text: str) -> float:
-    day, hour, minute = text[:10], text[11:13], text[14:16]
-    year, month, date = day.split("-")
-    fields = (int(year), int(month), int(date), int(hour), int(minute), 0)
-    if not (1 <= fields[1] <= 12 and 1 <= fields[2] <= 31 and fields[3] < 24):
+    day, between, clock = text[:10], text[10:11], text[11:16]
+    (year, month, date), (hour, minute) = (
+        map(int, day.split("-")),
+        map(int, clock.split(":")),
+    )
+    if not 1 <= month <= 12:
+        raise RuleError("must have a month from 1 to 12")
+    if not 1 <= date <= monthrange(year, month)[1]:
+        raise RuleError("must have a day that its month has")
+    if between not in (" ", "T") or not (0 <= hour < 24 and 0 <= minute < 60):
         raise ValueError(text)
-    return float(timegm(fields))
+    return float(timegm((year, month, date, hour, minute, 0)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.chance import generator
-from simulations.formats.reader import Reader
+from simulations.formats.reader import MOST_S, Reader, RuleError
 from simulations.trace import Trace, TraceError, trace
 
 HEAD = "client,t_s,rate_rps,iat_cv,dist,shape,scale"
@@ -36,22 +36,25 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     numbers: dict[str, int] = {}
     end = total = 0.0
     for line in rows:
-        try:
-            client, at, rate, _, kind, shape, _ = line.split(",")
-            begin, count = float(at), round(float(rate) * WINDOW_S)
-            if count < 0 or begin < 0 or kind not in ("G", "W") or float(shape) <= 0:
-                raise ValueError(line)
-        except (ValueError, OverflowError):
-            if (error := reader.bad(f"must be {HEAD}")) is not None:
-                raise error from None
-            continue
-        total += count
-        if total > _MOST:
-            raise TraceError(f"{name}: more than {_MOST} requests; cut it first")
-        number = numbers.setdefault(client, len(numbers))
-        end = max(end, begin + WINDOW_S)
-        drawn.append(begin + _window(kind, float(shape), count, seed, f"{client}/{at}"))
-        owners.append(np.full(count, number, dtype=np.uint32))
+        with reader.must(f"must be {HEAD}"):
+            client, at, rate, _, kind, form, _ = line.split(",")
+            begin, shape = float(at), float(form)
+            if not client.isprintable():
+                raise ValueError(client)
+            count = round(float(rate) * WINDOW_S)
+            if not 0.0 <= begin <= MOST_S:
+                raise RuleError("t_s must be seconds from 0 on, up to ten years")
+            if kind not in ("G", "W") or not 0.001 <= shape <= 1e6:
+                raise RuleError("must be G or W, with a shape in [0.001, 1000000]")
+            if count < 0 or total + count > _MOST:
+                raise RuleError(
+                    f"must have no rate below 0, nor lead to over {_MOST:,}"
+                )
+            total += count
+            number = numbers.setdefault(client, len(numbers))
+            end = max(end, begin + WINDOW_S)
+            drawn.append(begin + _window(kind, shape, count, seed, f"{client}/{at}"))
+            owners.append(np.full(count, number, dtype=np.uint32))
     if not total:
         raise TraceError(f"{name}: no request; a trace has at least one")
     arrivals, model = np.concatenate(drawn), np.concatenate(owners)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from simulations.formats.reader import Columns, Reader, rows
+from simulations.formats.reader import Columns, Reader, RuleError, rows, whole
 from simulations.trace import Trace, TraceError
 
+_OBJECT = "must be an object with timestamp, input_length and output_length"
 _BURST = ("Timestamp", "Model", "Request tokens", "Response tokens")
 
 
@@ -26,12 +27,11 @@ def parse_burstgpt(lines: Iterable[str], name: str, seed: int) -> Trace:
         raise TraceError(f"{name}: must begin with {','.join(_BURST)}")
     places = [names.index(each) for each in _BURST]
     for row in cells:
-        try:
+        with reader.must(f"must be {','.join(names)}"):
+            if len(row) != len(names):
+                raise ValueError(row)
             at, model, taken, made = (row[place] for place in places)
-            columns.add(float(at), model, int(taken), int(made))
-        except (ValueError, IndexError):
-            if (error := reader.bad(f"must be {','.join(names)}")) is not None:
-                raise error from None
+            columns.add(float(at), model, whole(taken), whole(made))
     return columns.trace(reader, f"BurstGPT trace {name}")
 
 
@@ -44,14 +44,14 @@ def parse_mooncake(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; a timestamp is in milliseconds."""
     reader, columns = Reader(lines, name), Columns()
     for line in reader:
-        try:
+        with reader.must(_OBJECT):
             row = json.loads(line)
-            at = float(row["timestamp"]) / 1000.0
+            if isinstance(row["timestamp"], float) and row["timestamp"] % 1.0:
+                raise RuleError("must have a timestamp of whole milliseconds")
             columns.add(
-                at, "model", int(row["input_length"]), int(row["output_length"])
+                whole(row["timestamp"]) / 1000.0,
+                "model",
+                whole(row["input_length"]),
+                whole(row["output_length"]),
             )
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            rule = "must be an object with timestamp, input_length and output_length"
-            if (error := reader.bad(rule)) is not None:
-                raise error from None
     return columns.trace(reader, f"Mooncake trace {name}")

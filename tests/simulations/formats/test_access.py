@@ -69,6 +69,25 @@ def test_a_request_with_a_quote_that_is_escaped_is_a_line():
     assert len(parse([line + " 0.250\n"], "x")) == 1
 
 
+def test_envoys_json_has_the_begin_and_milliseconds():
+    row = {
+        "start_time": "2026-11-25T07:51:52.000Z", "duration": 1500, "authority": "a",
+    }  # fmt: skip
+    later = row | {"start_time": "2026-11-25T07:51:54.000Z", "duration": None}
+
+    found = parse([json.dumps(each) + "\n" for each in (row, later)], "x")
+
+    assert found.arrivals.tolist() == [0.0, 2.0]
+    assert [str(each) for each in found.services] == ["1.5", "nan"]
+    assert found.models == ("a",)
+
+
+def test_a_time_taken_that_is_no_number_is_not_half_of_one():
+    found = parse([LINE.format("25/Nov/2026:09:00:10 +0200", " 4.0x00")], "x")
+
+    assert str(found.services[0]) == "nan"
+
+
 def test_a_duration_in_no_unit_is_no_service_time():
     row = {"timestamp": "2026-11-25T07:51:52Z", "duration": 1500}
 

@@ -30,6 +30,24 @@ def test_each_bin_has_as_many_requests_as_were_counted(counts, seed):
     assert found.digest == parse(["minute,requests\n", *rows], "x", seed=seed).digest
 
 
+def test_a_bin_ends_where_the_next_begins():
+    rows = ["time,requests\n", "0,0\n", "60,0\n", "120,900\n", "150,0\n"]
+
+    found = parse(rows, "x")
+
+    assert found.arrivals.min() >= 120.0
+    assert found.arrivals.max() <= 150.0
+    assert found.span_s == 210.0
+
+
+def test_a_dashboards_quotes_and_decimals_are_read():
+    plain = parse(["time,requests\n", "0,1\n", "60,1\n"], "x")
+
+    quoted = parse(['"Time","Requests"\n', '"0","1.0"\n', '"60","1"\n'], "x")
+
+    assert quoted.digest == plain.digest
+
+
 def test_times_are_seconds_minutes_or_dates():
     seconds = parse(["time,requests\n", "0,1\n", "60,1\n"], "x")
     minutes = parse(["Minute, Count\n", "0,1\n", "1,1\n"], "x")

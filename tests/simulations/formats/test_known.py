@@ -85,11 +85,11 @@ def test_facts_are_where_they_belong():
         ("\n\n", "empty"),
         ("hello\nworld\n", "x:1: 'hello'; must begin as one of the formats"),
         (OURS, "no request"),
-        (OURS + "-1,a,,,\n", "x:2: '-1,a,,,'; must have a number of seconds"),
+        (OURS + "-1,a,,,\n", "x:2: '-1,a,,,'; must not come before 0 s"),
         (OURS + "nan,a,,,\n", "x:2: "),
         (OURS + "1,a,,,\n2,a,,,-3\n", "x:3: '2,a,,,-3'"),
         (OURS + "1,a\n2,a,,,\n", "x:2: '1,a'"),
-        (OURS + "1700000000,a,,,\n", "more than ten years"),
+        (OURS + "1700000000,a,,,\n", "x:2: '1700000000,a,,,'; must not be ten years"),
         (OURS + "inf,a,,,\n", "x:2: 'inf,a,,,'"),
         (OURS + f"1,a,{'9' * 30},,\n", "x:2: "),
         (OURS + "1,a,,,inf\n", "x:2: '1,a,,,inf'"),
@@ -99,10 +99,10 @@ def test_facts_are_where_they_belong():
         (SAMPLES["azure-functions"] + "x,f,nan,1.0\n", "x:4: 'x,f,nan,1.0'"),
         (SAMPLES["azure-functions"] + "x,f,5.0,inf\n", "x:4: 'x,f,5.0,inf'"),
         (SAMPLES["counts"] + f"3,{2**63 - 1}\n4,{2**63 - 1}\n5,5\n", "x:5: "),
-        (SAMPLES["counts"] + f"3,{'9' * 30}\n", "at most"),
+        (SAMPLES["counts"] + f"3,{'9' * 30}\n", "must not lead to over 200,000,000"),
         (SAMPLES["counts"] + "nan,1\n", "x:5: 'nan,1'"),
         (SAMPLES["counts"] + "inf,1\n", "x:5: 'inf,1'"),
-        (SAMPLES["counts"] + "1e12,1\n", "more than ten years"),
+        (SAMPLES["counts"] + "1e9,1\n", "must not be ten years"),
         ("minute,requests\n0,0\n1,0\n", "no request"),
         (SAMPLES["servegen"] + "1,2,inf,4,G,1,1\n", "x:4: "),
         (SAMPLES["burstgpt"] + "5,'" + "b" * 200_000 + ",1,2,3,x\n", "field larger"),
@@ -111,14 +111,31 @@ def test_facts_are_where_they_belong():
             '{"timestamp": 0, "input_length": 1e999, "output_length": 2}\n',
             "x:1: ",
         ),
-        ('{"time": 1764057112000}\n', "seconds or a date"),
+        ('{"time": 1764057112000}\n', "these are milliseconds"),
+        (OURS + '1,"a\nb",,,\n', "a quote that an earlier line opens ends here"),
+        (OURS + "1,a,-1,,\n", "x:2: '1,a,-1,,'; must have no number below zero"),
+        (OURS + "1,a,,,,\n", "must have 5 columns"),
+        (OURS + "1,a\x07,,,\n", "must be printable"),
+        (OURS + "1,a,,,1e12\n", "must be seconds, from 0 to ten years"),
+        (SAMPLES["azure-llm"] + "2023-02-30 00:00:00.0,1,2\n", "a day that its month"),
+        (SAMPLES["azure-counts"] + "2024-05-10 00:61:00,1\n", "x:4: "),
+        (SAMPLES["servegen"] + "1,2,1,4,G,nan,1\n", "with a shape in"),
+        (SAMPLES["servegen"] + "1,inf,1,4,G,1,1\n", "t_s must be seconds"),
+        (SAMPLES["servegen"] + "1,0,1e9,4,G,1,1\n", "nor lead to over 50,000,000"),
+        (SAMPLES["burstgpt"] + "1.7e12,a,1,2,3,x\n", "x:4: "),
+        (SAMPLES["mooncake"].replace("3000", "3.5"), "of whole milliseconds"),
+        (SAMPLES["mooncake"].replace("10", "10.5"), "must have whole numbers"),
+        (SAMPLES["mooncake"].replace("10", "true"), "must have whole numbers"),
+        (SAMPLES["json"] + '{"time": 5, "duration_s": true}\n', "must be a number"),
+        (SAMPLES["json"].replace("1.0", "-1.0"), "hold_s of 0 s or more"),
+        (SAMPLES["json"] + '{"a": ' * 100_000 + "\n", "x:3: "),
         ("# span_s: long\n" + OURS + "1,a,,,\n", "span_s is 'long'"),
-        (SAMPLES["azure-llm"] + "2023-11-16 23:00:00.0,1,2\n", "arrivals must ascend"),
+        (SAMPLES["azure-llm"] + "2023-11-16 23:00:00.0,1,2\n", "x:4: "),
         (SAMPLES["azure-llm"] + "2023-13-16 23:00:00.0,1,2\n", "x:4: "),
-        (SAMPLES["counts"] + "1,5\n", "bin 4 is not after"),
+        (SAMPLES["counts"] + "1,5\n", "x:5: '1,5'; must begin after the bin above it"),
         (SAMPLES["counts"] + "3,-5\n", "x:5: '3,-5'"),
         ("minute,requests\n0,3\n", "two tell how long one is"),
-        ("minute,requests\n0,9999999999\n1,3\n", "at most"),
+        ("minute,requests\n0,9999999999\n1,3\n", "x:2: "),
         (SAMPLES["servegen"] + "1,2,3,4,X,1,1\n", "x:4: "),
         (SAMPLES["mooncake"] + "{}\n", "x:3: '{}'"),
         (SAMPLES["json"] + "[]\n", "x:3: "),
@@ -149,15 +166,31 @@ def test_a_last_line_that_is_cut_off_is_left_out_or_read_and_never_hurts(name, c
     assert whole == 2
 
 
-def test_a_file_that_is_not_there_or_no_text_is_an_error(tmp_path):
+def test_a_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(TraceError, match="cannot be read"):
         read(tmp_path / "nothing.csv")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TraceError, match="not UTF-8"):
-        read(tmp_path / "bytes.csv")
-    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a" * 999)[:-20])
-    with pytest.raises(TraceError, match="cannot be read"):
-        read(tmp_path / "cut.csv.gz")
+
+
+DOUBTED = {
+    OURS + "".join(f"{n * 1_000},a,,,\n" for n in range(300)): "taken for seconds, so",
+    OURS + "0.5,a,,,1500\n0.7,a,,,900\n": "2 requests took more than 600 s each",
+    OURS + "0.5,a,,,\n1.0,a,,,": "line 3 has no end: it was read, but may be cut off",
+    SAMPLES["azure-functions"] + "x,f,2.0,10.0\n": "1 calls began before the trace",
+    "time,requests\n0,5\n60,5\n120,5\n150,5\n": "1 bins are shorter",
+}
+
+
+@pytest.mark.parametrize("text", DOUBTED)
+def test_what_is_doubtful_is_read_and_said_to_be(text):
+    found = parse(text.splitlines(keepends=True), "x")
+
+    assert any(DOUBTED[text] in remark for remark in found.remarks)
+
+
+def test_notes_come_before_a_text_of_any_format():
+    for name, sample in SAMPLES.items():
+        notes = ["# exported by hand\n"] * 20
+        assert len(parse([*notes, *sample.splitlines(keepends=True)], "x")) == 2, name
 
 
 @pytest.mark.parametrize(
