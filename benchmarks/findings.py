@@ -29,7 +29,6 @@ from simulations.closed import Kept, keep, offline
 from simulations.coldstart import parse
 from simulations.formats import servegen
 from simulations.formats.known import read
-from simulations.outcome import Point
 from simulations.policies.histogram import Histogram
 from simulations.policies.rule import Fixed, Rule
 from simulations.totals import Totals, totals
@@ -344,26 +343,33 @@ def _chosen(
 ) -> RevisionSpec:
     """Return the cheapest settings that are no colder and no slower than *spec*."""
     base = simulated((first, spec)).totals
-    tried: list[tuple[sweep.Choice, Point]] = []
     best, least = spec, base.cost_s
-    choices = sweep.first(spec, points)
-    while choices:
-        specs = [sweep.apply(spec, choice) for choice in choices]
-        jobs = [(first, each) for each in specs]
-        for choice, each, ran in zip(
-            choices, specs, pool.map(simulated, jobs), strict=True
+    asks = sweep.Sweep(sweep.dimensions(spec), points, 1)
+    while choices := asks.ask():
+        jobs = [(first, sweep.apply(spec, choice)) for choice in choices]
+        seen = []
+        for choice, (_, each), ran in zip(
+            choices, jobs, pool.map(simulated, jobs), strict=True
         ):
             its = ran.totals
-            tried.append(
-                (choice, Point(settings={}, cost_s=its.cost_s, wait_s=its.mean_wait_s,
-                               cold=its.cold_share))
-            )  # fmt: skip
-            well = its.cold <= base.cold and its.p99_s <= base.p99_s + 1e-6
-            if well and its.answered == base.answered and its.cost_s < least:
+            worse = _worse(its, base)
+            if not worse and its.cost_s < least:
                 best, least = each, its.cost_s
-        room = points - len(tried)
-        choices = sweep.closer(spec, tried, min(room, 16), 1) if room > 0 else []
+            seen.append(
+                sweep.Seen(
+                    choice=choice, cost_s=its.cost_s, wait_s=its.mean_wait_s,
+                    excess=worse,
+                )
+            )  # fmt: skip
+        asks.tell(seen)
     return best
+
+
+def _worse(its: Totals, base: Totals) -> float:
+    """Return by how much it waits longer or is colder, in shares; 0: it is neither."""
+    colder = max(0.0, its.cold - base.cold) / max(1, base.cold)
+    slower = max(0.0, its.p99_s - base.p99_s - 1e-6) / max(1.0, base.p99_s)
+    return colder + slower + max(0, base.answered - its.answered)
 
 
 def _band(

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from fromzero.logs import LogFormat
+
+
+class How(StrEnum):
+    """Who says which settings a search tries next."""
+
+    SOBOL = "sobol"
+    OPTUNA = "optuna"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

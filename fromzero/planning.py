@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fromzero.flags import texts
+from fromzero.flags import How, texts
 
 Paths = Annotated[
     list[Path],
@@ -144,6 +144,9 @@ def tune(
     points: Annotated[
         int, typer.Option("--points", min=8, help="Settings to try.")
     ] = 200,
+    how: Annotated[
+        How, typer.Option("--search", help="Who says which settings to try next.")
+    ] = How.SOBOL,
     report: Report = None,
     patch: Annotated[
         Path | None,
@@ -190,6 +193,12 @@ def tune(
         flags=texts(memory=memory, gpus=gpus),
     )
     wanted = Wanted(
-        slo=slo, points=points, jobs=jobs, report=report, patch=patch, as_json=as_json
+        slo=slo,
+        how=how,
+        points=points,
+        jobs=jobs,
+        report=report,
+        patch=patch,
+        as_json=as_json,
     )
     raise typer.Exit(tuned(asked, wanted))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from autoscaler.core.domain import RevisionKey, RevisionSpec
 from fromzero.errors import CommandError
 from fromzero.files import write
+from fromzero.flags import How
 from fromzero.patch import chosen, patched
 from fromzero.printable import printable
+from fromzero.search import FIELDS, Runs, Tried, asking, grid, search
 from fromzero.simulate import (
     ALWAYS,
     HERE,
@@ -25,33 +25,21 @@ from fromzero.simulate import (
     question,
     watching,
 )
-from simulations import edit, plan, sweep
+from simulations import edit, plan
 from simulations.bands import Bands, bands
 from simulations.goal import Goal, GoalError, parse
-from simulations.outcome import Front, Heat, Outcome, Point
+from simulations.outcome import Front, Outcome, Point
 from simulations.page.html import render
 from simulations.pareto import front, knee
 from simulations.summary import duration
-from simulations.totals import Totals, totals
-from simulations.workload import Workload
+from simulations.sweep import dimensions
+from simulations.totals import totals
 from simulations.world import World
 
 PICK = "the pick"
 _CHOSEN_ON = 0.6
 """Share of the trace that settings are chosen on; the rest says how they do."""
-_WINDOWS = (6, 15, 30, 60, 120, 300)
-_RETENTIONS = (0, 30, 120, 300, 900, 3600)
 _HOUR_S = 3_600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """Settings, and what came of them on the part to choose on."""
-
-    spec: RevisionSpec
-    totals: Totals
-    name: str = ""
-    choice: sweep.Choice = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +47,7 @@ class Wanted:
     """What the command line says besides."""
 
     slo: str
+    how: How = How.SOBOL
     points: int = 200
     jobs: int = 0
     """Processes; 0: one for each core."""
@@ -80,13 +69,15 @@ def tune(asked: Asked, wanted: Wanted) -> int:
         )
     ((key, spec),) = specs.items()
     begun, rest = _parts(whole)
-    with watching(wanted.points + len(_WINDOWS) * len(_RETENTIONS) + 4) as watch:
-        search = _Search(begun, key, spec, wanted.jobs)
-        with search.pool:
-            tried = search.run(wanted.points, asked.seed, watch)
+    named = _named(spec)
+    asks = asking(wanted.how, dimensions(spec), wanted.points, asked.seed)
+    searched = wanted.points + len(named)
+    with watching(searched + FIELDS + 1 + len(named)) as watch:
+        with Runs(begun, key, wanted.jobs) as runs:
+            tried = search(runs, named, asks, goal, watch)
             picked = pick(tried, goal)
-            heat = None if watch.stopped else search.heat(picked.spec, watch)
-        found, sure = _held_back(rest, key, picked, spec, asked.seed, watch)
+            heat = grid(runs, picked.spec, watch, searched)
+        found, sure = _held_back(rest, key, picked, named, asked.seed, watch)
     met = goal.met(picked.totals)
     said = verdict(picked, found, goal, sure)
     report = Front(
@@ -175,94 +166,6 @@ def verdict(
     return said
 
 
-class _Search:
-    """Runs of one revision with many settings, on all cores."""
-
-    def __init__(
-        self, asked: plan.Question, key: RevisionKey, spec: RevisionSpec, jobs: int
-    ) -> None:
-        self._spec = spec
-        self.pool = ProcessPoolExecutor(
-            jobs or os.cpu_count() or 1,
-            initializer=_begin,
-            initargs=(asked, key, plan.workloads(asked)),
-        )
-
-    def run(self, points: int, seed: int, watch: Watch) -> list[Tried]:
-        """Try what is there, then choices all over the space, then closer ones."""
-        spec = self._spec
-        named = [
-            (HERE, spec),
-            (KNATIVE, plan.defaults(spec)),
-            (ALWAYS, plan.always_on(spec)),
-        ]
-        tell = watch("searching", 0)
-        tried = [
-            Tried(spec=each, totals=found, name=name)
-            for (name, each), found in zip(
-                named, self._all([each for _, each in named]), strict=True
-            )
-        ]
-        choices = sweep.first(spec, points)
-        while choices and not watch.stopped:
-            specs = [sweep.apply(spec, choice) for choice in choices]
-            for choice, each, found in zip(
-                choices, specs, self._all(specs), strict=False
-            ):
-                tried.append(Tried(spec=each, totals=found, choice=choice))
-                if not tell(len(tried)):
-                    return tried
-            chosen = [(t.choice, _point(t)) for t in tried if t.choice]
-            left = points - len(chosen)
-            count = min(left, max(8, points // 8))
-            choices = sweep.closer(spec, chosen, count, seed) if left > 0 else []
-        return tried
-
-    def heat(self, picked: RevisionSpec, watch: Watch) -> Heat:
-        """Try all of two settings together, the others as they were picked."""
-        grid = [
-            replace(
-                picked,
-                scaling=replace(
-                    picked.scaling, stable_window_s=window, retention_s=float(kept)
-                ),
-            )
-            for kept in _RETENTIONS
-            for window in _WINDOWS
-        ]
-        found = list(self._all(grid))
-        wide = len(_WINDOWS)
-        rows = [found[at : at + wide] for at in range(0, len(found), wide)]
-        return Heat(
-            across="window",
-            up="scale-to-zero-pod-retention-period",
-            columns=tuple(f"{each}s" for each in _WINDOWS),
-            rows=tuple(f"{each}s" for each in _RETENTIONS),
-            cost_s=tuple(tuple(each.cost_s for each in row) for row in rows),
-            wait_s=tuple(tuple(each.mean_wait_s for each in row) for row in rows),
-        )
-
-    def _all(self, specs: Sequence[RevisionSpec]) -> Iterator[Totals]:
-        return self.pool.map(_try, specs)
-
-
-_Task = tuple[plan.Question, RevisionKey, tuple[Workload, ...]]
-_task: list[_Task] = []
-"""What a worker process runs, given once: traces are large."""
-
-
-def _begin(asked: plan.Question, key: RevisionKey, loads: tuple[Workload, ...]) -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _task[:] = [(asked, key, loads)]
-
-
-def _try(spec: RevisionSpec) -> Totals:
-    asked, key, loads = _task[0]
-    return plan.brief(asked, {key: spec}, loads)
-
-
 def _parts(whole: plan.Question) -> tuple[plan.Question, plan.Question]:
     """Return the part to choose on and the rest, each beginning anew."""
     trace = whole.trace
@@ -278,24 +181,32 @@ def _parts(whole: plan.Question) -> tuple[plan.Question, plan.Question]:
     return begun, rest
 
 
+def _named(spec: RevisionSpec) -> tuple[tuple[str, RevisionSpec], ...]:
+    """Return what everything is compared with, the document's settings first."""
+    return (
+        (HERE, spec),
+        (KNATIVE, plan.defaults(spec)),
+        (ALWAYS, plan.always_on(spec)),
+    )
+
+
 def _held_back(
     rest: plan.Question,
     key: RevisionKey,
     picked: Tried,
-    spec: RevisionSpec,
+    named: Sequence[tuple[str, RevisionSpec]],
     seed: int,
     watch: Watch,
 ) -> tuple[list[Outcome], Bands | None]:
-    """Run the pick and what it is compared with on the part not used for choosing."""
-    if watch.stopped:
-        return [plan.answer(PICK, rest, {key: picked.spec})], None
+    """Run the pick and what it is compared with on the part not used for choosing.
+
+    At Ctrl-C no more than the pick, and what was begun.
+    """
     run = World(plan.scenario(rest, {key: picked.spec})).run()
     found = [plan.outcome(PICK, {key: picked.spec}, run)]
-    for name, other in (
-        (HERE, spec),
-        (KNATIVE, plan.defaults(spec)),
-        (ALWAYS, plan.always_on(spec)),
-    ):
+    for name, other in named:
+        if watch.stopped:
+            return found, None
         found.append(plan.answer(name, rest, {key: other}))
     return found, bands(run, seed=seed)
 
@@ -319,15 +230,6 @@ def _screen(
     yield f"  minReplicas: {picked.spec.scaling.min_replicas}"
     yield ""
     yield said
-
-
-def _point(tried: Tried) -> Point:
-    return Point(
-        settings={},
-        cost_s=tried.totals.cost_s,
-        wait_s=tried.totals.mean_wait_s,
-        cold=tried.totals.cold_share,
-    )
 
 
 def _patch(paths: Sequence[Path], key: RevisionKey, spec: RevisionSpec) -> str:

@@ -10,6 +10,8 @@ from simulations.totals import Totals
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "%": 0.01}
 _WAITS = {"p50_wait": "p50_s", "p95_wait": "p95_s", "p99_wait": "p99_s"}
 _LIMIT = re.compile(r"([a-z0-9_]+)\s*<=?\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|%)")
+_JUST = 1e-9
+"""What it is to be at a limit, which is to miss it."""
 RULE = (
     "must be limits with commas between them: p50_wait, p95_wait, p99_wait or max_wait "
     "and a time (p99_wait<20s), cold or rejected and a share (cold<1%)"
@@ -57,10 +59,12 @@ class Goal:
         return all(limit.of(found) < limit.most for limit in self.limits)
 
     def excess(self, found: Totals) -> float:
-        """Return by how much the limits are missed, summed as shares of each."""
+        """Return by how much the limits are missed, summed as shares of each; 0 just
+        where all hold."""
         return sum(
-            max(0.0, limit.of(found) / limit.most - 1.0) if limit.most else 1.0
+            _JUST + (limit.of(found) / limit.most - 1.0 if limit.most else 1.0)
             for limit in self.limits
+            if limit.of(found) >= limit.most
         )
 
     def __str__(self) -> str:

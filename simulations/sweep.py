@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
+from typing import Protocol
 
 from autoscaler.core.domain import RevisionSpec
 from simulations.chance import uniforms
-from simulations.outcome import Point
 from simulations.pareto import front
 from simulations.sobol import sobol
 
@@ -17,8 +17,35 @@ _FIRST = 0.5
 _STEP = 0.12
 """How far a closer look goes, as a share of a setting's range."""
 
+_NEAR = 4
+"""How many of the cheapest that meet the goal are looked around besides the front."""
+_LEAST = 8
+"""Choices that are tried together, at least: what they come to is not known between."""
+
 Choice = tuple[float, ...]
 """A number in [0, 1) for each setting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What came of a choice."""
+
+    choice: Choice
+    cost_s: float
+    wait_s: float
+    """The mean wait."""
+    excess: float
+    """By how much it misses the goal; 0: it meets it."""
+
+
+class Search(Protocol):
+    """Which choices to try next, by what came of those before."""
+
+    def ask(self) -> list[Choice]:
+        """Return choices to try together; none: enough were tried."""
+
+    def tell(self, seen: Sequence[Seen]) -> None:
+        """Learn what came of those that were asked for last, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,31 +102,58 @@ def dimensions(spec: RevisionSpec) -> int:
     return 2 if spec.scaling.max_replicas == 1 else 5
 
 
-def first(spec: RevisionSpec, points: int) -> list[Choice]:
-    """Return the choices to begin with."""
-    return list(sobol(dimensions(spec), max(1, round(points * _FIRST))))
+class Sweep:
+    """Half of the points all over the space, then closer to the best in steps.
 
+    The best are those that nobody beats in cost and mean wait, and in turns with them
+    the cheapest that meet the goal. The same is asked again for the same told.
+    """
 
-def closer(
-    spec: RevisionSpec, tried: Sequence[tuple[Choice, Point]], count: int, seed: int
-) -> list[Choice]:
-    """Return choices around those that nobody beats; the same for the same tried."""
-    pairs = [(point.cost_s, point.wait_s) for _, point in tried]
-    best = [tried[place][0] for place in front(pairs)]
-    wide = dimensions(spec)
-    chances = uniforms(seed, f"closer/{len(tried)}", count * (wide + 1))
-    found = []
-    for number in range(count):
-        begin = best[number % len(best)]
-        mine = chances[number * (wide + 1) : (number + 1) * (wide + 1)]
-        one = int(mine[wide] * wide)
-        found.append(
-            tuple(
-                _inside(x + (mine[n] - 0.5) * 2 * _STEP * (2 if n == one else 0.5))
-                for n, x in enumerate(begin)
-            )
+    def __init__(self, wide: int, points: int, seed: int) -> None:
+        self._wide = wide
+        self._points = points
+        self._seed = seed
+        self._seen: list[Seen] = []
+
+    def ask(self) -> list[Choice]:
+        """Return the next choices, however few are left."""
+        if not self._seen:
+            return list(sobol(self._wide, max(1, round(self._points * _FIRST))))
+        left = self._points - len(self._seen)
+        return self._closer(min(left, max(_LEAST, self._points // _LEAST)))
+
+    def tell(self, seen: Sequence[Seen]) -> None:
+        """Remember them."""
+        self._seen += seen
+
+    def _closer(self, count: int) -> list[Choice]:
+        wide, best = self._wide, self._best()
+        chances = uniforms(
+            self._seed, f"closer/{len(self._seen)}", max(0, count) * (wide + 1)
         )
-    return found
+        found = []
+        for number in range(count):
+            begin = best[number % len(best)]
+            mine = chances[number * (wide + 1) : (number + 1) * (wide + 1)]
+            one = int(mine[wide] * wide)
+            found.append(
+                tuple(
+                    _inside(x + (mine[n] - 0.5) * 2 * _STEP * (2 if n == one else 0.5))
+                    for n, x in enumerate(begin)
+                )
+            )
+        return found
+
+    def _best(self) -> list[Choice]:
+        seen = self._seen
+        edge = [seen[n] for n in front([(each.cost_s, each.wait_s) for each in seen])]
+        near = sorted(seen, key=lambda each: (each.excess, each.cost_s))[:_NEAR]
+        turns = max(len(edge), len(near))
+        return [
+            each.choice
+            for n in range(turns)
+            for each in (edge[n % len(edge)], near[n % len(near)])
+        ]
 
 
 def _rest(share: float) -> float:

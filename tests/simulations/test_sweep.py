@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.domain import RevisionSpec, ScalingSpec
-from simulations.outcome import Point
-from simulations.sweep import apply, closer, dimensions, first
+from simulations.pareto import front
+from simulations.sweep import Choice, Seen, Sweep, apply, dimensions
 
 MANY = RevisionSpec(scaling=ScalingSpec(min_replicas=0, max_replicas=5))
 ONE = RevisionSpec(scaling=ScalingSpec(min_replicas=0, max_replicas=1))
@@ -41,22 +41,48 @@ def test_of_one_replica_only_sleeping_is_chosen():
     assert kept == ONE.scaling
 
 
-@pytest.mark.parametrize("spec", [ONE, MANY], ids=["one", "many"])
-def test_a_closer_look_is_near_the_best_and_the_same_each_time(spec):
-    choices = first(spec, 40)
-    tried = [
-        (choice, Point(settings={}, cost_s=choice[0], wait_s=1 - choice[0], cold=0.0))
-        for choice in choices
-    ]
-
-    again = closer(spec, tried, 16, seed=3)
-
-    assert again == closer(spec, tried, 16, seed=3)
-    assert again != closer(spec, tried, 16, seed=4)
-    for each in again:
-        assert all(0 <= share < 1 for share in each)
-        near = min(
-            max(abs(a - b) for a, b in zip(each, choice, strict=True))
+def play(sweep: Sweep) -> list[list[Seen]]:
+    """Answer all that is asked: what is cheap waits long, and half meet the goal."""
+    rounds = []
+    while choices := sweep.ask():
+        seen = [
+            Seen(
+                choice=choice,
+                cost_s=choice[0],
+                wait_s=1 - choice[0] + choice[1],
+                excess=max(0.0, 0.5 - choice[0]),
+            )
             for choice in choices
-        )
-        assert near <= 0.25
+        ]
+        sweep.tell(seen)
+        rounds.append(seen)
+    return rounds
+
+
+@pytest.mark.parametrize("wide", [2, 5])
+@pytest.mark.parametrize("points", [8, 9, 64, 100])
+def test_it_asks_for_as_many_as_it_may_and_the_same_each_time(wide, points):
+    asked = play(Sweep(wide, points, seed=3))
+
+    assert sum(map(len, asked)) == points
+    assert asked == play(Sweep(wide, points, seed=3))
+    assert asked[1:] != play(Sweep(wide, points, seed=4))[1:]
+    assert asked[0] == play(Sweep(wide, points, seed=4))[0]
+
+
+def test_a_closer_look_is_near_the_best_or_the_cheapest_that_meet_the_goal():
+    first, *closer = play(Sweep(5, 80, seed=1))
+    seen = list(first)
+    for each in closer:
+        pairs = [(one.cost_s, one.wait_s) for one in seen]
+        best = [seen[place] for place in front(pairs)]
+        good = sorted(seen, key=lambda one: (one.excess, one.cost_s))[:4]
+        for one in each:
+            assert all(0 <= share < 1 for share in one.choice)
+            assert any(near(one.choice, other.choice) for other in (*best, *good))
+        assert any(near(each[1].choice, other.choice) for other in good)
+        seen += each
+
+
+def near(one: Choice, other: Choice) -> bool:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 0.25
