@@ -31,6 +31,8 @@ OLD = (
 )
 """Fields of a predictor that mean `model` with a modelFormat of that name."""
 
+OWN = "its own command"
+"""The runtime, in words, of who brings none."""
 _PROTOCOLS = ("v1", "v2", "grpc-v1", "grpc-v2")
 _MLSERVER = {
     "sklearn": "mlserver_sklearn.SKLearnModel",
@@ -215,7 +217,7 @@ def _of_containers(
             model_mount=_mount(component),
         ),
         probe=asked(found.ready_path, protocol or "", called),
-        runtime="its own command",
+        runtime=OWN,
     )
     return made, (called,) if called != around.identity.name else ()
 

@@ -73,6 +73,30 @@ Patience = Annotated[
         "--patience", metavar="TIME", help="After which clients leave [never]."
     ),
 ]
+Nodes = Annotated[
+    str,
+    typer.Option(
+        "--nodes",
+        metavar="NxGPUS",
+        help="Where replicas are placed: 2x4; 0-3x4 grows as needed [anywhere].",
+    ),
+]
+NodeBandwidth = Annotated[
+    str,
+    typer.Option(
+        "--node-bandwidth",
+        metavar="SPEED",
+        help="That starts on a node share: 1GB/s.",
+    ),
+]
+NodeIdle = Annotated[
+    str,
+    typer.Option(
+        "--node-idle",
+        metavar="TIME",
+        help="An added node that is empty for so long goes [10m].",
+    ),
+]
 Begin = Annotated[
     str, typer.Option("--from", metavar="TIME", help="Only from there on.")
 ]
@@ -92,6 +116,9 @@ def simulate(
     token_time: TokenTime = "",
     slowing: Slowing = "",
     patience: Patience = "",
+    nodes: Nodes = "",
+    node_bandwidth: NodeBandwidth = "",
+    node_idle: NodeIdle = "",
     model: Model = "",
     begin: Begin = "",
     end: End = "",
@@ -111,6 +138,7 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what these settings would have cost on a trace, and who would have waited."""
+    from fromzero.placing import Placing
     from fromzero.simulate import Asked
     from fromzero.simulate import simulate as simulated
 
@@ -124,6 +152,7 @@ def simulate(
         token_time=token_time,
         slowing=slowing,
         patience=patience,
+        placing=Placing(text=nodes, bandwidth=node_bandwidth, idle=node_idle),
         begin=begin,
         end=end,
         seed=seed,
@@ -158,6 +187,9 @@ def tune(
     token_time: TokenTime = "",
     slowing: Slowing = "",
     patience: Patience = "",
+    nodes: Nodes = "",
+    node_bandwidth: NodeBandwidth = "",
+    node_idle: NodeIdle = "",
     model: Model = "",
     begin: Begin = "",
     end: End = "",
@@ -172,6 +204,7 @@ def tune(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Find the cheapest settings that meet a goal on a trace, and write them down."""
+    from fromzero.placing import Placing
     from fromzero.simulate import Asked
     from fromzero.tune import Wanted
     from fromzero.tune import tune as tuned
@@ -186,6 +219,7 @@ def tune(
         token_time=token_time,
         slowing=slowing,
         patience=patience,
+        placing=Placing(text=nodes, bandwidth=node_bandwidth, idle=node_idle),
         begin=begin,
         end=end,
         seed=seed,

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from pathlib import Path
 
@@ -18,12 +18,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from autoscaler import versions
 from autoscaler.core.domain import Budget, RevisionKey, RevisionSpec
 from autoscaler.documents import load
+from autoscaler.kserve import Plan
 from autoscaler.kserve import plan as planned
+from autoscaler.parts import OWN
 from autoscaler.quantity import number, seconds
 from fromzero import __version__
 from fromzero.config import Settings, resolve
 from fromzero.errors import CommandError
 from fromzero.files import write
+from fromzero.placing import Placing, remarks
 from fromzero.printable import printable
 from fromzero.show import console
 from fromzero.traces import opened, span, told
@@ -55,6 +58,7 @@ class Asked:
     token_time: str = ""
     slowing: str = ""
     patience: str = ""
+    placing: Placing = field(default_factory=Placing)
     begin: str = ""
     end: str = ""
     seed: int = 1
@@ -67,7 +71,8 @@ class Asked:
 def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
     """Return what to simulate, and the settings that the documents have."""
     settings = resolve(asked.flags or {}, os.environ, asked.config)
-    specs = _predictors(asked.paths, settings)
+    documents = _planned(asked.paths, settings)
+    specs = _predictors(documents)
     trace = opened(asked.trace, asked.form, asked.seed)
     with told():
         if asked.begin or asked.end:
@@ -87,6 +92,8 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
             patience_s=span(asked.patience) if asked.patience else inf,
             cold_start=start,
             budget=Budget(memory=settings.memory, gpus=len(settings.gpus) or None),
+            nodes=asked.placing.nodes(start, used),
+            images=_images(documents),
             seed=asked.seed,
         )
         plan.workloads(found)
@@ -137,7 +144,7 @@ def lines(
         f"{len(trace):,} requests in {duration(trace.span_s)}; a start takes "
         f"{describe(asked.cold_start)}"
     )
-    for remark in trace.remarks:
+    for remark in (*trace.remarks, *remarks(asked.nodes, asked.cold_start)):
         yield f"note: {remark}"
     if stopped:
         yield "stopped: what follows was found until then"
@@ -164,7 +171,7 @@ def origin_of(asked: Asked, ours: plan.Question) -> Origin:
         digest=ours.trace.digest,
         span_s=ours.trace.span_s,
         requests=len(ours.trace),
-        remarks=ours.trace.remarks,
+        remarks=(*ours.trace.remarks, *remarks(ours.nodes, ours.cold_start)),
     )
 
 
@@ -226,16 +233,27 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _predictors(
-    paths: Sequence[Path], settings: Settings
-) -> dict[str, tuple[RevisionKey, RevisionSpec]]:
-    """Return each service's predictor, by the service's name."""
+def _planned(paths: Sequence[Path], settings: Settings) -> Plan:
     documents = load(paths)
     defaults = settings.defaults(
         f"127.0.0.1:{settings.port}", os.environ.get("PATH", "")
     )
     memory = versions.load(versions.directory_of(settings.state_dir, paths))
-    found = planned(documents, defaults, memory)
+    return planned(documents, defaults, memory)
+
+
+def _images(found: Plan) -> dict[RevisionKey, str]:
+    """Return the image of each revision that a runtime starts: they share it."""
+    return {
+        each.key: each.runtime
+        for service in found.services
+        for each in service.revisions
+        if each.runtime != OWN
+    }
+
+
+def _predictors(found: Plan) -> dict[str, tuple[RevisionKey, RevisionSpec]]:
+    """Return each service's predictor, by the service's name."""
     services: dict[str, tuple[RevisionKey, RevisionSpec]] = {}
     for service in found.services:
         for each in service.revisions:

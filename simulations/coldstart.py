@@ -100,13 +100,13 @@ NAMES = ("schedule", NODE, IMAGE, "process", WEIGHTS, "engine", "warmup")
 """What a part may be called."""
 _SIZED = (IMAGE, WEIGHTS)
 
-_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(k|M|G|T|Ki|Mi|Gi|Ti)?B")
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(k|M|G|T|Ki|Mi|Gi|Ti)?B")
 _BYTES = {
     None: 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
     "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
 }  # fmt: skip
 _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)?"
-_CALL = re.compile(r"([a-z]+)\(([^()]*)\)")
+_CALL = re.compile(r"([A-Za-z]+)\(([^()]*)\)")
 _TIME = r"\d{1,9}(?:\.\d{1,6})?(?:ms|s|m|h)"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _GRAMMAR = (
@@ -149,7 +149,7 @@ def parse(text: str) -> ColdStart:
 def size(text: str) -> float | None:
     """Return bytes; None: the text is no size of some.
 
-    >>> size("15GB"), size("1.5KiB"), size("15"), size("15Gb"), size("0GB")
+    >>> size("15 GB"), size("1.5KiB"), size("15"), size("15Gb"), size("0GB")
     (15000000000.0, 1536.0, None, None, None)
     """
     found = _SIZE.fullmatch(text)
@@ -209,6 +209,10 @@ def _part(said: str, whole: str) -> tuple[float, ...]:
     call = _CALL.fullmatch(said)
     if call is None:
         return (_duration(said, whole),)
+    if call[1] not in ("lognormal", "quantiles"):
+        raise ColdStartError(
+            f"{said!r}: must be lognormal, quantiles or one of {', '.join(NAMES)}"
+        )
     numbers = [_duration(each.strip(), whole) for each in call[2].split(",")]
     if call[1] == "lognormal" and len(numbers) == 2 and min(numbers) > 0:
         return lognormal(*numbers)

@@ -80,6 +80,7 @@ class Node:
     """One node, and what is on it."""
 
     __slots__ = (
+        "added",
         "asked",
         "due",
         "empty",
@@ -97,6 +98,8 @@ class Node:
 
     def __init__(self, number: int, gpus: int, bandwidth: float, now: float) -> None:
         self.number = number
+        self.added = False
+        """Asked for because others had no room; given back when it is empty."""
         self.gpus = gpus
         self.free = gpus
         self.replicas = 0
@@ -127,12 +130,14 @@ class Pool:
         self.living: list[Node] = []
         """Those that are not gone, by their numbers."""
         for _ in range(nodes.count):
-            self.add(now).up = now
+            node = self.add(now)
+            node.up, node.added = now, False
 
     def add(self, now: float) -> Node:
         """Ask for one more node, which is coming until its *up* is set."""
         facts = self.facts
         node = Node(len(self.nodes) + 1, facts.gpus, facts.bandwidth, now)
+        node.added = True
         self.nodes.append(node)
         self.living.append(node)
         return node
@@ -170,7 +175,7 @@ class Pool:
 
     def spare(self, node: Node) -> bool:
         """Say whether a node is one to give back when it is empty for long enough."""
-        return node.number > self.facts.count and not node.replicas
+        return node.added and not node.replicas
 
     def remove(self, node: Node, now: float) -> None:
         """Give a node back, with all that was loaded onto it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from simulations.report import Figures
+from simulations.report import Figures, NodeFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,8 @@ class Outcome:
     """Quantiles of the wait of all that were answered: share in [0, 1], seconds."""
     mean_wait_s: float = 0.0
     """The mean of them."""
+    nodes: NodeFigures | None = None
+    """None: replicas were placed nowhere."""
     series: Series = field(default_factory=Series)
     moments: tuple[Moment, ...] = ()
     unlisted: int = 0

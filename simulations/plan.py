@@ -19,8 +19,9 @@ from autoscaler.core.domain import (
 )
 from simulations.cluster import Behaviour, Part
 from simulations.coldstart import AT_ONCE, ColdStart
+from simulations.nodes import Nodes
 from simulations.outcome import Moment, Outcome, Series
-from simulations.report import figures
+from simulations.report import figures, node_figures
 from simulations.run import End, Run
 from simulations.totals import Totals, totals
 from simulations.trace import UNKNOWN, Trace, TraceError
@@ -86,6 +87,10 @@ class Question:
     patience_s: float = inf
     """A client that has no whole answer by then leaves."""
     budget: Budget = field(default_factory=Budget)
+    nodes: Nodes | None = None
+    """Where replicas are placed; None: there is room, and nothing is shared."""
+    images: Mapping[RevisionKey, str] = field(default_factory=dict)
+    """What a node pulls once for all that have the same; else each has its own."""
     seed: int = 1
 
 
@@ -122,17 +127,32 @@ def scenario(
         stop_s=question.stop_s,
         slowing=question.slowing,
     )
+    images = question.images
     loads = workloads(question) if loads is None else loads
     return Scenario(
         models=tuple(
-            Model(key=load.key, spec=specs[load.key], behaviour=behaviour)
+            Model(
+                key=load.key,
+                spec=specs[load.key],
+                behaviour=replace(behaviour, image=images.get(load.key, "")),
+            )
             for load in loads
         ),
         workloads=loads,
         until=question.trace.span_s,
-        budget=question.budget,
+        budget=_budget(question),
+        nodes=question.nodes,
         seed=question.seed,
     )
+
+
+def _budget(question: Question) -> Budget:
+    """Return what the Fleet knows of room: the GPUs of all nodes there may be."""
+    budget, nodes = question.budget, question.nodes
+    if nodes is None:
+        return budget
+    gpus = nodes.most * nodes.gpus
+    return replace(budget, gpus=gpus if budget.gpus is None else min(gpus, budget.gpus))
 
 
 def answer(
@@ -157,6 +177,7 @@ def brief(question: Question, specs: Specs, loads: tuple[Workload, ...]) -> Tota
             gpus=max(spec.needs.gpus for spec in specs.values()),
             waits=_quantiles(run),
             mean_wait_s=_mean_wait(run),
+            nodes=node_figures(run),
         )
     )
 
@@ -172,6 +193,7 @@ def outcome(name: str, specs: Specs, run: Run) -> Outcome:
         gpus=max(spec.needs.gpus for spec in specs.values()),
         waits=_quantiles(run),
         mean_wait_s=_mean_wait(run),
+        nodes=node_figures(run),
         series=_series(run),
         moments=tuple(moments[:_MOMENTS]),
         unlisted=max(0, len(moments) - _MOMENTS),
@@ -256,8 +278,10 @@ def _series(run: Run) -> Series:
     loading, ready = [], []
     for machine in run.machines:
         end = min(machine.gone, until)
-        listens = machine.launched + machine.seconds[Part.LOADING]
-        loading.append((machine.launched, min(listens, end)))
+        if machine.placed >= end:
+            continue
+        listens = machine.placed + machine.seconds[Part.LOADING]
+        loading.append((machine.placed, min(listens, end)))
         ready.append((min(listens, end), end))
     return Series(
         at=tuple(edges[:-1].tolist()),

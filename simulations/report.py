@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from math import ceil
+from math import ceil, inf
 
 from autoscaler.core.domain import Mode, RevisionKey
 from simulations.cluster import Part
@@ -37,7 +37,11 @@ class Figures:
     most: int
     """Replicas alive at once, at most."""
     seconds: tuple[tuple[Part, float], ...]
-    """Replica-seconds, from launch until gone, by what they were spent on."""
+    """Replica-seconds, from its place until gone, by what they were spent on."""
+    unplaced: int = 0
+    """Starts that waited for a place on a node."""
+    unplaced_max_s: float = 0.0
+    """The longest of those waits."""
 
     @property
     def replica_s(self) -> float:
@@ -45,11 +49,39 @@ class Figures:
         return sum(seconds for _, seconds in self.seconds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFigures:
+    """What nodes there were in a run."""
+
+    most: int
+    """Asked for and not gone, at most."""
+    added: int
+    """Asked for because starts found no place."""
+    gpu_s: float
+    """GPU-seconds of all nodes, from asked for until gone, used or not."""
+    pulled: int
+    """Images that came to a node."""
+
+
 def figures(run: Run) -> tuple[Figures, ...]:
     """Sum a run up, one entry for each workload, in their order."""
     return tuple(
         _figures(run, source, load.key)
         for source, load in enumerate(run.requests.workloads)
+    )
+
+
+def node_figures(run: Run) -> NodeFigures | None:
+    """Sum up the nodes of a run; None: replicas were placed nowhere."""
+    if not run.nodes:
+        return None
+    return NodeFigures(
+        most=most_at_once((node.asked, node.gone) for node in run.nodes),
+        added=sum(1 for node in run.nodes if node.added),
+        gpu_s=sum(
+            node.gpus * (min(node.gone, run.until) - node.asked) for node in run.nodes
+        ),
+        pulled=sum(node.pulled for node in run.nodes),
     )
 
 
@@ -66,6 +98,12 @@ def quantile_of(ordered: Sequence[float], zeros: int, share: float) -> float:
 def render(run: Run) -> str:
     """Write a run as text: figures, then each decision that changed something."""
     lines = [f"{run.until:g} s, seed {run.seed}"]
+    nodes = node_figures(run)
+    if nodes is not None:
+        lines.append(
+            f"at most {nodes.most} nodes, {nodes.added} of them added: "
+            f"{nodes.gpu_s:.3f} GPU-seconds, {nodes.pulled} images pulled"
+        )
     for each in figures(run):
         lines += ["", *_page(each)]
     lines += ["", *_decisions(run), "", *_scales(run), ""]
@@ -85,6 +123,12 @@ def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
     zeros = counts[End.ANSWERED] - len(waits)
     cold = sum(run.cold[number] for number in mine)
     machines = [machine for machine in run.machines if machine.key == key]
+    placed = [machine for machine in machines if machine.placed < inf]
+    unplaced = [
+        min(machine.placed, machine.gone, run.until) - machine.launched
+        for machine in machines
+        if machine.placed > machine.launched
+    ]
     return Figures(
         key=key,
         requests=len(mine),
@@ -101,10 +145,12 @@ def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
         starts=len(machines),
         failures=run.failures[key],
         crashes=run.crashes[key],
-        most=most_at_once((machine.launched, machine.gone) for machine in machines),
+        most=most_at_once((machine.placed, machine.gone) for machine in placed),
         seconds=tuple(
             (part, sum(machine.seconds[part] for machine in machines)) for part in Part
         ),
+        unplaced=len(unplaced),
+        unplaced_max_s=max(unplaced, default=0.0),
     )
 
 
@@ -135,6 +181,11 @@ def _page(each: Figures) -> Iterator[str]:
         f"  starts           {each.starts}: {each.failures} failed, "
         f"{each.crashes} crashed, at most {each.most} at once"
     )
+    if each.unplaced:
+        yield (
+            f"    {each.unplaced} of them waited for a place on a node, at most "
+            f"{each.unplaced_max_s:.3f} s"
+        )
     parts = ", ".join(f"{s:.3f} {part.name.lower()}" for part, s in each.seconds)
     yield f"  replica-seconds  {each.replica_s:.3f}: {parts}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from simulations.cluster import Part
 from simulations.outcome import Outcome
-from simulations.report import Figures
+from simulations.report import Figures, NodeFigures
 from simulations.run import End
 
 
@@ -38,6 +38,10 @@ class Totals:
     p99_s: float
     longest_s: float
     mean_wait_s: float
+    unplaced: int
+    """Starts that waited for a place on a node."""
+    unplaced_max_s: float
+    nodes: NodeFigures | None
 
     @property
     def cost_s(self) -> float:
@@ -78,6 +82,9 @@ def totals(outcome: Outcome) -> Totals:
         p99_s=quantiles.get(0.99, 0.0),
         longest_s=quantiles.get(1.0, 0.0),
         mean_wait_s=outcome.mean_wait_s,
+        unplaced=sum(each.unplaced for each in sums),
+        unplaced_max_s=max((each.unplaced_max_s for each in sums), default=0.0),
+        nodes=outcome.nodes,
     )
 
 

@@ -41,6 +41,15 @@ _ROWS = (
     ),
     ("starts", "replicas launched, whether or not they came to be ready"),
 )
+_NODE_ROWS = (
+    ("waited for a place", "starts for which no node had enough free GPUs"),
+    (
+        "GPU-hours of nodes",
+        "of all nodes from when they were asked for, whether or not replicas were on "
+        "them",
+    ),
+    ("images pulled", "to nodes that did not have them"),
+)
 
 
 def title(origin: Origin) -> str:
@@ -86,7 +95,8 @@ def comparison(outcomes: Sequence[Outcome], part: str = "") -> Iterator[str]:
         yield f'<tr><th scope="row"{part}>{escape(name.strip())}</th>'
         yield "".join(f"<td>{escape(each)}</td>" for each in cells) + "</tr>"
     yield "</tbody></table></div><details><summary>What the rows mean</summary><dl>"
-    for name, meaning in _ROWS:
+    placed = any(each.nodes is not None for each in outcomes)
+    for name, meaning in (*_ROWS, *(_NODE_ROWS if placed else ())):
         yield f"<dt>{name}</dt><dd>{meaning}</dd>"
     yield "</dl></details>"
 
@@ -117,6 +127,14 @@ def rows(found: Sequence[Totals], counted: str) -> Iterator[tuple[str, list[str]
     yield "turned away", share([each.rejected for each in found])
     yield "starts", [f"{each.starts:,}" for each in found]
     yield "replicas at once, at most", [f"{each.most:,}" for each in found]
+    nodes = [each.nodes for each in found if each.nodes is not None]
+    if nodes and len(nodes) == len(found):
+        yield "starts that waited for a place", [f"{each.unplaced:,}" for each in found]
+        yield "  longest", [duration(each.unplaced_max_s) for each in found]
+        yield "nodes at once, at most", [f"{each.most:,}" for each in nodes]
+        yield "  added", [f"{each.added:,}" for each in nodes]
+        yield "GPU-hours of nodes", hours([each.gpu_s for each in nodes])
+        yield "images pulled", [f"{each.pulled:,}" for each in nodes]
 
 
 def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -119,11 +121,41 @@ def test_engines_slow_down_and_clients_lose_patience_if_it_is_said(place):
     assert brief["totals"]["lost"] > 0
 
 
+def test_on_nodes_starts_wait_and_share_and_the_screen_says_so(place):
+    many = (place / "echo.yaml").read_text().replace(
+        "        command", "        resources: {limits: {nvidia.com/gpu: 1}}\n        command"
+    )  # fmt: skip
+    (place / "echo.yaml").write_text(many)
+    text = "image(5GB) + weights(5GB)"
+    asked = ("--cold-start", text, "--nodes", "1x2", "--node-bandwidth", "1GB/s")
+
+    said = run(place, *asked)
+
+    assert (
+        "note: replicas are placed on 1 node of 2 GPUs; all that a node loads" in said
+    )
+    rows = {line.split("   ")[0]: line.split()[-3:] for line in said.splitlines()}
+    assert rows["GPU-hours of nodes"] == ["0.56", "0.56", "0.56"]
+    assert rows["images pulled"] == ["1", "1", "1"]
+    assert rows["starts that waited for a place"] == ["0", "0", "0"]
+    plain, *_ = json.loads(run(place, "--json"))
+    found, *_ = json.loads(run(place, *asked, "--json"))
+    assert plain["totals"]["nodes"] is None
+    assert found["totals"]["nodes"]["pulled"] == 1
+    # The first start pulls its image: 10 s; those after it 5 s.
+    assert found["totals"]["longest_s"] == pytest.approx(10.0, abs=0.5)
+    page = place / "report.html"
+    run(place, *asked, "--report", str(page))
+    assert "GPU-hours of nodes" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
         (("--slowing", "much"), "--slowing 'much': must be a percentage"),
         (("--cold-start", "soon"), "--cold-start 'soon': must be parts"),
+        (("--nodes", "0x4"), "--nodes '0x4': must have 1 to 1,000 nodes, has 0"),
+        (("--cold-start", "weights(15)"), r"--cold-start 'weights\(15\)': must have a"),
         (("--token-time", "1ms"), "must be IN,OUT"),
         (("--from", "2000s"), "the trace ends at"),
         (("--model", "other"), "must be one of echo"),
@@ -152,3 +184,20 @@ def test_bad_documents_are_told_as_by_up(place):
 
     with pytest.raises(BadInput, match="minReplicas"):
         run(place)
+
+
+@pytest.mark.slow
+def test_the_page_on_cold_starts_shows_what_the_command_prints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "coldstart.md").read_text()
+    blocks = re.compile(r"```\n\$ fromzero (.*?[^\\])\n(.*?)```", re.DOTALL)
+    made, *_ = blocks.findall((docs / "tuning.md").read_text())
+    (shown,) = blocks.findall(text)
+    (document,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "llm.yaml").write_text(document)
+
+    for command, said in (made, shown):
+        arguments = shlex.split(command.replace("\\\n", ""))
+        done = CliRunner().invoke(app, arguments)
+        assert (done.exit_code, done.stdout.rstrip()) == (0, said.rstrip())

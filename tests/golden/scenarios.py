@@ -14,7 +14,8 @@ from autoscaler.core.domain import (
     ScalingSpec,
 )
 from simulations.cluster import Behaviour, Failing
-from simulations.coldstart import measured
+from simulations.coldstart import measured, parse
+from simulations.nodes import Nodes
 from simulations.workload import Phase, paced, poisson
 from simulations.world import Model, Scenario
 
@@ -139,4 +140,29 @@ def rates() -> Scenario:
     )
 
 
-ALL = {each.__name__: each for each in (waves, bursts, trouble, room, rates)}
+def nodes() -> Scenario:
+    """Three models on nodes of two GPUs: one is there, and one more may come."""
+    start = parse("node(90s) + image(4GB) + process(2s,5s) + weights(9GB) + engine(4s)")
+    behaviour = Behaviour(cold_start=start, stop_s=3.0)
+    two = replace(SLEEPY, max_replicas=2)
+    loads = (
+        (Phase(length_s=200, rate=0.8), Phase(length_s=300, rate=0.0)),
+        (Phase(length_s=100, rate=0.3), Phase(length_s=700, rate=0.0)),
+        (Phase(length_s=60, rate=1.0), Phase(length_s=440, rate=0.0)),
+    )
+    keys = LLM, IRIS, TEXT
+    return Scenario(
+        models=tuple(
+            model(key, two, gpus=gpus, behaviour=replace(behaviour, image=image))
+            for key, gpus, image in zip(keys, (1, 2, 1), ("a", "b", "a"), strict=True)
+        ),
+        workloads=tuple(
+            poisson(key, load, service_s=2.0, until=1_200, seed=3)
+            for key, load in zip(keys, loads, strict=True)
+        ),
+        nodes=Nodes(count=1, most=2, gpus=2, bandwidth=1e9, idle_s=60.0),
+        until=1_500,
+    )
+
+
+ALL = {each.__name__: each for each in (waves, bursts, trouble, room, rates, nodes)}

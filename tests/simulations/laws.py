@@ -19,6 +19,7 @@ def lawful(scenario: Scenario) -> Run:
     requests_are_conserved(run)
     replica_seconds_are_the_integral_of_replicas(run)
     limits_are_kept(run, scenario)
+    no_node_gives_what_it_has_not(run, scenario)
     the_budget_is_kept(run, scenario)
     return run
 
@@ -41,7 +42,8 @@ def replica_seconds_are_the_integral_of_replicas(run: Run) -> None:
     turns = sorted(
         (at, step)
         for machine in run.machines
-        for at, step in ((machine.launched, 1), (min(machine.gone, run.until), -1))
+        if machine.placed < inf
+        for at, step in ((machine.placed, 1), (min(machine.gone, run.until), -1))
     )
     integral, alive, before = 0.0, 0, 0.0
     for at, step in turns:
@@ -50,7 +52,8 @@ def replica_seconds_are_the_integral_of_replicas(run: Run) -> None:
     parts = sum(sum(machine.seconds.values()) for machine in run.machines)
     assert parts == pytest.approx(integral, rel=1e-9)
     for machine in run.machines:
-        life = min(machine.gone, run.until) - machine.launched
+        end = min(machine.gone, run.until)
+        life = end - min(machine.placed, end)
         assert sum(machine.seconds.values()) == pytest.approx(life, abs=1e-6)
         assert all(seconds >= 0 for seconds in machine.seconds.values())
 
@@ -82,12 +85,21 @@ def the_budget_is_kept(run: Run, scenario: Scenario) -> None:
         assert most <= budget.memory
 
 
+def no_node_gives_what_it_has_not(run: Run, scenario: Scenario) -> None:
+    needs = {model.key: model.spec.needs.gpus for model in scenario.models}
+    for node in run.nodes:
+        mine = [m for m in run.machines if m.node == node.number]
+        assert most_at_once(mine, lambda m: needs[m.key]) <= node.gpus
+        assert all(node.up <= m.placed and m.gone <= node.gone for m in mine)
+
+
 def most_at_once(machines: list[Machine], weight: Callable[[Machine], int]) -> int:
-    """Return the greatest sum of weights alive at one time; ends go before begins."""
+    """Return the greatest sum of weights placed at one time; ends go before begins."""
     turns = sorted(
         (at, step * weight(machine))
         for machine in machines
-        for at, step in ((machine.launched, 1), (machine.gone, -1))
+        if machine.placed < inf
+        for at, step in ((machine.placed, 1), (machine.gone, -1))
     )
     alive = most = 0
     for _, step in turns:

@@ -69,7 +69,7 @@ def test_every_preset_can_be_named_and_described(text):
         "quantiles(9s,3s)", "lognormal(3s)", "lognormal(0s,1s)", "99999999s",
         "nvme + nvme", "lognormal(1s,1s", "weights(15)", "weights()", "weights(0GB)",
         "weights(15Gb)", "weights(-1GB)", "weights(1GB,2GB)", "engine(15GB)",
-        "engine(9s,3s)", "nvme + weights(15GB)", "loading(3s)", "weights(25h)",
+        "engine(9s,3s)", "weight(1GB)", "Engine(3s)", "nvme + weights(15GB)", "loading(3s)", "weights(25h)",
     ],
 )  # fmt: skip
 def test_what_is_no_cold_start_is_refused_with_the_rule(text):

@@ -7,8 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
-from simulations.coldstart import measured
+from autoscaler.core.domain import (
+    Budget,
+    GateSpec,
+    RevisionKey,
+    RevisionSpec,
+    ScalingSpec,
+)
+from simulations.coldstart import measured, parse
+from simulations.nodes import Nodes
 from simulations.plan import (
     Question,
     Service,
@@ -16,6 +23,7 @@ from simulations.plan import (
     answer,
     defaults,
     said,
+    scenario,
     workloads,
 )
 from simulations.shapes import Shape, Sizes, made
@@ -146,3 +154,40 @@ def test_an_engine_that_slows_down_takes_longer_for_those_that_come_beside_other
     # Three at once take 10, 15 and 20 s; the one alone takes 10 s as before.
     assert even == pytest.approx(20.0)
     assert slowing == pytest.approx(30.0)
+
+
+def test_the_fleet_knows_how_many_gpus_the_nodes_have_unless_it_may_use_fewer():
+    nodes = Nodes(count=1, most=3, gpus=4)
+
+    def known(budget: Budget) -> int | None:
+        asked = question(nodes=nodes, budget=budget)
+        return scenario(asked, {A: SLEEPY}).budget.gpus
+
+    assert known(Budget()) == 12
+    assert known(Budget(gpus=5)) == 5
+    assert known(Budget(gpus=50)) == 12
+    assert scenario(question(), {A: SLEEPY}).budget == Budget()
+
+
+def test_on_nodes_only_first_starts_pull_and_revisions_with_one_image_share_it():
+    two = trace(
+        [0.0, 100.0, 500.0], source="x", models=("m", "n"), model=[0, 1, 0],
+        span_s=1_000.0, services=[1.0] * 3,
+    )  # fmt: skip
+    asked = question(
+        trace=two,
+        keys={"m": A, "n": B},
+        cold_start=parse("image(10GB) + weights(5GB)"),
+        nodes=Nodes(count=1, most=1, gpus=2, bandwidth=1e9),
+    )
+    specs = {A: SLEEPY, B: SLEEPY}
+
+    apart = answer("x", asked, specs)
+    shared = answer("x", replace(asked, images={A: "vllm", B: "vllm"}), specs)
+
+    for found, pulled in ((apart, 2), (shared, 1)):
+        sums = totals(found)
+        assert sums.nodes is not None
+        assert (sums.starts, sums.nodes.pulled) == (3, pulled)
+        assert sums.loading_s == pytest.approx(3 * 5 + pulled * 10)
+        assert max(found.series.loading) == 1

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from autoscaler.core.commands import Decided, Scale
 from autoscaler.core.domain import Decision, Mode, Observation, RevisionKey
 from simulations.cluster import Machine, Part
-from simulations.report import figures, quantile_of, render
+from simulations.nodes import Node
+from simulations.report import figures, node_figures, quantile_of, render
 from simulations.run import End, Run
 from simulations.workload import Workload, merge
 
@@ -155,3 +156,43 @@ def test_machine_parts_sum_to_its_life():
 
     assert sum(one.seconds.values()) == pytest.approx(one.gone - one.launched)
     assert Machine(LLM, 9, 0.0).gone == inf
+
+
+def test_a_start_that_waited_for_a_place_counts_from_when_it_had_it():
+    found = run()
+    waited, never = Machine(IRIS, 1, 20.0), Machine(IRIS, 2, 30.0)
+    waited.placed = waited.since = 32.0
+    waited.turn(Part.IDLE, 40.0)
+    waited.turn(Part.IDLE, 50.0)
+    waited.gone = 50.0
+    never.placed, never.gone = inf, 34.0
+    found.machines += [waited, never]
+
+    _, iris = figures(found)
+
+    assert (iris.starts, iris.most) == (2, 1)
+    assert (iris.unplaced, iris.unplaced_max_s) == (2, 12.0)
+    assert iris.replica_s == 18.0
+    text = render(found)
+    assert "    2 of them waited for a place on a node, at most 12.000 s\n" in text
+
+
+def test_nodes_are_paid_from_when_they_are_asked_for_until_they_are_gone():
+    found = run()
+    assert node_figures(found) is None
+    one, two, three = (
+        Node(n, 4, inf, at) for n, at in ((1, 0.0), (2, 10.0), (3, 60.0))
+    )
+    one.pulled, two.pulled = 2, 1
+    two.added = three.added = True
+    two.gone = 30.0
+    found.nodes += [one, two, three]
+
+    nodes = node_figures(found)
+
+    assert nodes is not None
+    assert (nodes.most, nodes.added, nodes.pulled) == (2, 2, 3)
+    assert nodes.gpu_s == 4 * (100.0 + 20.0 + 40.0)
+    assert "at most 2 nodes, 2 of them added: 640.000 GPU-seconds, 3 images" in render(
+        found
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.domain import Replica, RevisionKey, StartFailure
@@ -14,6 +15,11 @@ from simulations.coldstart import parse
 from simulations.engine import Engine
 from simulations.nodes import Nodes
 from simulations.nodes import parse as nodes
+from simulations.report import figures, node_figures, render
+from simulations.workload import Phase, poisson
+from simulations.world import Scenario, World
+from tests.golden.scenarios import SLEEPY, model
+from tests.simulations.laws import lawful
 
 LLM, TEXT = RevisionKey("default", "llm"), RevisionKey("default", "text")
 
@@ -370,6 +376,47 @@ def test_nodes_with_room_for_all_and_nothing_to_share_change_nothing(orders, sta
         found.append((site.listened, [(m.id, m.gone) for m in site.cluster.machines]))
 
     assert found[0] == found[1]
+
+
+@given(
+    st.sampled_from(("1x1", "2x2", "1-3x2", "0-2x2")),
+    st.sampled_from(STARTS),
+    st.integers(1, 2),
+    st.sampled_from((8.0, 60.0, 600.0)),
+    st.integers(0, 50),
+)
+@settings(max_examples=25)
+def test_a_run_on_nodes_keeps_the_laws_however_it_is_walked_through(
+    where, start, gpus, deadline_s, seed
+):
+    known = nodes(where)
+    load = (Phase(length_s=90, rate=2.0), Phase(length_s=300, rate=0.0))
+    scaling = replace(SLEEPY, progress_deadline_s=deadline_s)
+    behaviour = Behaviour(cold_start=parse(start), lifetime_s=200.0, stop_s=3.0)
+    scenario = Scenario(
+        models=tuple(
+            model(key, scaling, gpus=min(gpus, known.gpus), behaviour=behaviour)
+            for key in (LLM, TEXT)
+        ),
+        workloads=tuple(
+            poisson(key, load, service_s=2.0, until=900, seed=seed)
+            for key in (LLM, TEXT)
+        ),
+        nodes=replace(known, bandwidth=1e9, idle_s=60.0),
+        until=1_500,
+        seed=seed,
+    )
+
+    leapt = lawful(scenario)
+    walked = World(replace(scenario, walks=True)).run()
+
+    assert leapt.scales == walked.scales
+    assert (leapt.waits, leapt.ends, leapt.cold) == (
+        walked.waits, walked.ends, walked.cold,
+    )  # fmt: skip
+    assert figures(leapt) == figures(walked)
+    assert node_figures(leapt) == node_figures(walked)
+    assert render(leapt) == render(World(scenario).run())
 
 
 def most_at_once(machines: list[Machine]) -> int:

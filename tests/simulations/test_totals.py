@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulations.report import NodeFigures
 from simulations.totals import totals
 from tests.simulations.page.sample import outcome
 
@@ -21,3 +22,15 @@ def test_revisions_are_summed_and_gpus_count_each():
 
 def test_without_gpus_replicas_are_counted():
     assert totals(replace(outcome(), gpus=0)).cost_s == totals(outcome()).cost_s
+
+
+def test_what_waited_for_a_place_is_summed_and_nodes_are_the_whole_runs():
+    one = outcome()
+    (figures,) = one.figures
+    waited = replace(figures, unplaced=2, unplaced_max_s=9.0)
+    nodes = NodeFigures(most=2, added=1, gpu_s=400.0, pulled=3)
+
+    found = totals(replace(one, figures=(waited, figures, waited), nodes=nodes))
+
+    assert (found.unplaced, found.unplaced_max_s, found.nodes) == (4, 9.0, nodes)
+    assert totals(one).nodes is None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from simulations.page import parts
+from simulations.report import NodeFigures
 from tests.simulations.page.sample import HOSTILE, ORIGIN, outcome
 
 OUTCOMES = [outcome(), outcome("always on", cold=0, idle_s=6_290.0), outcome(HOSTILE)]
@@ -37,6 +38,19 @@ def test_the_table_has_a_column_for_each_outcome_and_parts_sum_up():
     whole = sum(float(found[p]) for p in ("loading", "busy", "idle", "draining"))
     assert float(found["GPU-hours"]) == pytest.approx(whole, abs=0.02)
     assert found["requests that found none ready"] == "20 (20.00%)"
+
+
+def test_nodes_have_rows_only_where_there_are_some():
+    nodes = NodeFigures(most=2, added=1, gpu_s=7_200.0, pulled=3)
+
+    plain = text(parts.comparison(OUTCOMES))
+    placed = text(parts.comparison([replace(each, nodes=nodes) for each in OUTCOMES]))
+
+    rows = dict(re.findall(r"<tr><th[^>]*>([^<]*)</th><td>([^<]*)</td>", placed))
+    assert (rows["GPU-hours of nodes"], rows["images pulled"]) == ("2.00", "3")
+    assert "<dt>GPU-hours of nodes</dt>" in placed
+    assert "nodes" not in plain
+    assert "place" not in plain
 
 
 @pytest.mark.parametrize(
