@@ -73,6 +73,16 @@ Patience = Annotated[
         "--patience", metavar="TIME", help="After which clients leave [never]."
     ),
 ]
+Retries = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        min=0,
+        max=100,
+        help="How often clients that are not answered try again.",
+    ),
+]
 Nodes = Annotated[
     str,
     typer.Option(
@@ -116,6 +126,7 @@ def simulate(
     token_time: TokenTime = "",
     slowing: Slowing = "",
     patience: Patience = "",
+    retries: Retries = 0,
     nodes: Nodes = "",
     node_bandwidth: NodeBandwidth = "",
     node_idle: NodeIdle = "",
@@ -152,6 +163,7 @@ def simulate(
         token_time=token_time,
         slowing=slowing,
         patience=patience,
+        retries=retries,
         placing=Placing(text=nodes, bandwidth=node_bandwidth, idle=node_idle),
         begin=begin,
         end=end,
@@ -187,6 +199,7 @@ def tune(
     token_time: TokenTime = "",
     slowing: Slowing = "",
     patience: Patience = "",
+    retries: Retries = 0,
     nodes: Nodes = "",
     node_bandwidth: NodeBandwidth = "",
     node_idle: NodeIdle = "",
@@ -219,6 +232,7 @@ def tune(
         token_time=token_time,
         slowing=slowing,
         patience=patience,
+        retries=retries,
         placing=Placing(text=nodes, bandwidth=node_bandwidth, idle=node_idle),
         begin=begin,
         end=end,

@@ -58,6 +58,7 @@ class Asked:
     token_time: str = ""
     slowing: str = ""
     patience: str = ""
+    retries: int = 0
     placing: Placing = field(default_factory=Placing)
     begin: str = ""
     end: str = ""
@@ -90,6 +91,7 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
             service=_service(asked),
             slowing=_share(asked.slowing),
             patience_s=span(asked.patience) if asked.patience else inf,
+            retries=asked.retries,
             cold_start=start,
             budget=Budget(memory=settings.memory, gpus=len(settings.gpus) or None),
             nodes=asked.placing.nodes(start, used),

@@ -85,7 +85,9 @@ class Question:
     slowing: float = 0.0
     """By what share a request takes longer for each other at its replica."""
     patience_s: float = inf
-    """A client that has no whole answer by then leaves."""
+    """A client that has no whole answer by then leaves, or tries again."""
+    retries: int = 0
+    """How often a client that was not answered tries again, at most."""
     budget: Budget = field(default_factory=Budget)
     nodes: Nodes | None = None
     """Where replicas are placed; None: there is room, and nothing is shared."""
@@ -113,6 +115,7 @@ def workloads(question: Question) -> tuple[Workload, ...]:
                 arrivals=array("d", trace.arrivals[mine].tobytes()),
                 services=array("d", services[mine].tobytes()),
                 patience_s=question.patience_s,
+                retries=question.retries,
             )
         )
     return tuple(found)

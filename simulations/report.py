@@ -42,6 +42,8 @@ class Figures:
     """Starts that waited for a place on a node."""
     unplaced_max_s: float = 0.0
     """The longest of those waits."""
+    retries: int = 0
+    """Attempts that were not answered, and that their clients made again."""
 
     @property
     def replica_s(self) -> float:
@@ -151,6 +153,7 @@ def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
         ),
         unplaced=len(unplaced),
         unplaced_max_s=max(unplaced, default=0.0),
+        retries=sum(n for (of, _), n in run.retries.items() if of == key),
     )
 
 
@@ -172,6 +175,8 @@ def _page(each: Figures) -> Iterator[str]:
     yield f"  requests         {each.requests}: {ends or 'none'}"
     for why, count in each.refusals:
         yield f"    {count} x {why}"
+    if each.retries:
+        yield f"    {each.retries} times a client tried again"
     yield f"  cold             {each.cold}, and {each.delayed} delayed"
     yield (
         f"  waits            p50 {each.wait_p50_s:.3f} s, p95 {each.wait_p95_s:.3f} s, "

@@ -49,5 +49,7 @@ class Run:
     machines: list[Machine]
     failures: Counter[RevisionKey]
     crashes: Counter[RevisionKey]
+    retries: Counter[tuple[RevisionKey, End]] = field(default_factory=Counter)
+    """Attempts after which the client tried again, by how they ended."""
     nodes: list[Node] = field(default_factory=list)
     """Each there has been; none: replicas were placed nowhere."""

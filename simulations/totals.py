@@ -38,6 +38,8 @@ class Totals:
     p99_s: float
     longest_s: float
     mean_wait_s: float
+    retries: int
+    """Attempts that were not answered, and that their clients made again."""
     unplaced: int
     """Starts that waited for a place on a node."""
     unplaced_max_s: float
@@ -82,6 +84,7 @@ def totals(outcome: Outcome) -> Totals:
         p99_s=quantiles.get(0.99, 0.0),
         longest_s=quantiles.get(1.0, 0.0),
         mean_wait_s=outcome.mean_wait_s,
+        retries=sum(each.retries for each in sums),
         unplaced=sum(each.unplaced for each in sums),
         unplaced_max_s=max((each.unplaced_max_s for each in sums), default=0.0),
         nodes=outcome.nodes,

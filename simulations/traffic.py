@@ -14,6 +14,7 @@ from autoscaler.core.domain import RevisionKey
 from simulations.chance import uniforms
 from simulations.cluster import Cluster, Machine, Part
 from simulations.engine import Engine, Rank
+from simulations.retries import pause_s
 from simulations.run import End, Run
 from simulations.workload import Requests, Workload
 
@@ -24,7 +25,15 @@ Departing = tuple[Ticket, int, Machine, "Door"]
 class Door:
     """One revision's gate at one activator."""
 
-    __slots__ = ("board", "gate", "key", "patience_s", "replayable", "size")
+    __slots__ = (
+        "board",
+        "gate",
+        "key",
+        "patience_s",
+        "replayable",
+        "retries",
+        "size",
+    )
 
     def __init__(self, board: Switchboard, load: Workload) -> None:
         self.board = board
@@ -32,6 +41,7 @@ class Door:
         self.key = load.key
         self.patience_s = load.patience_s
         self.replayable = load.replayable
+        self.retries = load.retries
         self.size = load.size
 
 
@@ -61,6 +71,10 @@ class Traffic:
             Door(board, load) for load in run.requests.workloads for board in boards
         ]
         self._open = _Open()
+        self._attempts: dict[int, int] = {}
+        """How many failed, of each request that was tried again or will be."""
+        self._tickets: dict[int, Ticket | None] = {}
+        """The newest of each of these; None: its client waits to try again."""
         self._depart = self._departures()
 
     def find_doors(self, key: RevisionKey) -> None:
@@ -174,6 +188,9 @@ class Traffic:
             at = self._engine.now + door.patience_s
             self._engine.at(at, Rank.DEPARTURE, self._leave, (ticket, index, door))
         if isinstance(answer, Endpoint):
+            if index in self._attempts:
+                begun = self._requests.arrivals[index]
+                self._run.waits[index] = self._engine.now - begun
             self._dispatch(ticket, index, door, answer)
             return
         if not any(m.id in self._open for m in self._cluster.living(door.key)):
@@ -220,7 +237,8 @@ class Traffic:
         ticket, index, door = subject
         if self._run.ends[index] != End.PENDING:
             return
-        self._run.ends[index] = End.LEFT
+        if self._tickets.get(index, ticket) is not ticket:
+            return  # That attempt has failed since.
         door.board.leave(ticket, now)
         served: list[Departing] = self._engine.withdraw(
             self._depart, lambda departing: departing[1] == index
@@ -229,16 +247,44 @@ class Traffic:
             machine.in_flight -= 1
             if not machine.in_flight and machine.part is Part.BUSY:
                 machine.turn(Part.IDLE, now)
+        self._end(index, door, End.LEFT, 0.0)
         self._settle(now)
 
     def _turn_away(self, index: int, end: End, reject: Reject) -> None:
-        self._run.ends[index] = end
-        key = self._doors[self._via[index]].key
-        self._run.refusals[key, f"{reject.why}: {reject.reason}"] += 1
+        door = self._doors[self._via[index]]
+        self._run.refusals[door.key, f"{reject.why}: {reject.reason}"] += 1
+        self._end(index, door, end, reject.retry_after_s)
 
     def _unrouted(self, index: int, door: Door) -> None:
-        self._run.ends[index] = End.REJECTED
         self._run.refusals[door.key, "no route"] += 1
+        self._end(index, door, End.REJECTED, 0.0)
+
+    def _end(self, index: int, door: Door, end: End, told_s: float) -> None:
+        """End a request that was not answered, unless its client tries again."""
+        failed = self._attempts.get(index, 0) + 1
+        if failed > door.retries:
+            self._run.ends[index] = end
+            return
+        self._attempts[index] = failed
+        self._tickets[index] = None
+        self._run.retries[door.key, end] += 1
+        number = self._requests.numbers[index]
+        pause = pause_s(self._run.seed, door.key, number, failed, told_s)
+        self._engine.at(self._engine.now + pause, Rank.ARRIVAL, self._retry, index)
+
+    def _retry(self, index: int, now: float) -> None:
+        if self.quiet:
+            self._begin(now)
+        door = self._doors[self._via[index]]
+        gate = door.gate
+        if gate is None:
+            self._unrouted(index, door)
+            return
+        ticket = self._tickets[index] = Ticket(index)
+        pick = self._requests.picks[index]
+        answer = door.board.arrive(gate, ticket, door.size, pick, now)
+        self._arrived(ticket, index, door, answer)
+        self._settle(now)
 
 
 class _Open(dict[str, Machine]):

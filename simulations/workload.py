@@ -22,7 +22,9 @@ class Workload:
     services: array[float]
     """How long each keeps its place at a replica, in seconds."""
     patience_s: float = inf
-    """A client that has no whole answer by then leaves."""
+    """A client that has no whole answer by then leaves, or tries again."""
+    retries: int = 0
+    """How often a client that was not answered tries again, at most."""
     size: int = 0
     """Bytes of a request's body, held with it."""
     replayable: bool = False

@@ -41,6 +41,15 @@ _ROWS = (
     ),
     ("starts", "replicas launched, whether or not they came to be ready"),
 )
+_LOST_ROW = (
+    "left, or lost with a replica",
+    "had no whole answer when their patience ended, or when their replica broke",
+)
+_RETRY_ROW = (
+    "tried again before",
+    "attempts that were not answered, whose clients made them again; only what their "
+    "last attempt came to is counted above",
+)
 _NODE_ROWS = (
     ("waited for a place", "starts for which no node had enough free GPUs"),
     (
@@ -83,9 +92,9 @@ def part_of(outcomes: Sequence[Outcome], origin: Origin, *, held_back: bool) -> 
 def comparison(outcomes: Sequence[Outcome], part: str = "") -> Iterator[str]:
     """Yield the table of all outcomes, which are of *part* of the trace, or of all."""
     found = [totals(each) for each in outcomes]
-    known = "; ".join(_ABOUT[o.name] for o in outcomes if o.name in _ABOUT)
+    about = "; ".join(_ABOUT[o.name] for o in outcomes if o.name in _ABOUT)
     said = "Each column is one run of the same requests"
-    said += (f", those of {part}" if part else "") + (f": {known}" if known else "")
+    said += (f", those of {part}" if part else "") + (f": {about}" if about else "")
     yield f"<h2>Side by side</h2><p>{said}.</p>"
     yield '<div class="wide"><table><thead><tr><td></td>'
     yield "".join(f'<th scope="col">{escape(each.name)}</th>' for each in outcomes)
@@ -95,8 +104,14 @@ def comparison(outcomes: Sequence[Outcome], part: str = "") -> Iterator[str]:
         yield f'<tr><th scope="row"{part}>{escape(name.strip())}</th>'
         yield "".join(f"<td>{escape(each)}</td>" for each in cells) + "</tr>"
     yield "</tbody></table></div><details><summary>What the rows mean</summary><dl>"
-    placed = any(each.nodes is not None for each in outcomes)
-    for name, meaning in (*_ROWS, *(_NODE_ROWS if placed else ())):
+    known = list(_ROWS)
+    if any(each.lost for each in found):
+        known.append(_LOST_ROW)
+    if any(each.retries for each in found):
+        known.append(_RETRY_ROW)
+    if any(each.nodes is not None for each in found):
+        known += _NODE_ROWS
+    for name, meaning in known:
         yield f"<dt>{name}</dt><dd>{meaning}</dd>"
     yield "</dl></details>"
 
@@ -125,6 +140,10 @@ def rows(found: Sequence[Totals], counted: str) -> Iterator[tuple[str, list[str]
     yield "  99 of 100", [duration(each.p99_s) for each in found]
     yield "  longest", [duration(each.longest_s) for each in found]
     yield "turned away", share([each.rejected for each in found])
+    if any(each.lost for each in found):
+        yield "left, or lost with a replica", share([each.lost for each in found])
+    if any(each.retries for each in found):
+        yield "  tried again before", [f"{each.retries:,}" for each in found]
     yield "starts", [f"{each.starts:,}" for each in found]
     yield "replicas at once, at most", [f"{each.most:,}" for each in found]
     nodes = [each.nodes for each in found if each.nodes is not None]

@@ -121,6 +121,19 @@ def test_engines_slow_down_and_clients_lose_patience_if_it_is_said(place):
     assert brief["totals"]["lost"] > 0
 
 
+def test_clients_try_again_if_it_is_said(place):
+    asked = ("--patience", "5s", "--retries", "3")
+
+    found, *_ = json.loads(run(place, "--json", *asked))
+    said = run(place, *asked)
+
+    assert found["totals"]["lost"] == 0
+    assert found["totals"]["retries"] > 0
+    assert found["totals"]["longest_s"] > 5.0
+    assert "\n  tried again before" in said
+    assert "\nleft, or lost with a replica" in run(place, "--patience", "5s")
+
+
 def test_on_nodes_starts_wait_and_share_and_the_screen_says_so(place):
     many = (place / "echo.yaml").read_text().replace(
         "        command", "        resources: {limits: {nvidia.com/gpu: 1}}\n        command"

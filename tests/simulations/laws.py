@@ -32,7 +32,11 @@ def requests_are_conserved(run: Run) -> None:
     assert total == len(run.requests.arrivals)
     refused = sum(run.refusals.values())
     turned_away = {End.REJECTED, End.EXPIRED, End.LOST}
-    assert refused == sum(1 for end in run.ends if End(end) in turned_away)
+    again = sum(n for (_, end), n in run.retries.items() if end in turned_away)
+    assert refused == again + sum(1 for end in run.ends if End(end) in turned_away)
+    for load in run.requests.workloads:
+        made = sum(n for (key, _), n in run.retries.items() if key == load.key)
+        assert made <= load.retries * len(load.arrivals)
     for number, wait in run.waits.items():
         assert wait >= 0, f"request {number} waited {wait} s"
 

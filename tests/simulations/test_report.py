@@ -196,3 +196,13 @@ def test_nodes_are_paid_from_when_they_are_asked_for_until_they_are_gone():
     assert "at most 2 nodes, 2 of them added: 640.000 GPU-seconds, 3 images" in render(
         found
     )
+
+
+def test_attempts_that_were_made_again_are_counted_by_revision():
+    found = run()
+    found.retries.update({(LLM, End.EXPIRED): 2, (LLM, End.LEFT): 1})
+
+    llm, iris = figures(found)
+
+    assert (llm.retries, iris.retries) == (3, 0)
+    assert "    3 times a client tried again\n" in render(found)

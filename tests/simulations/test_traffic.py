@@ -6,6 +6,8 @@ from array import array
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from activator.core.switchboard import Limits, Switchboard
 from activator.core.ticket import Expire, Release
@@ -16,6 +18,8 @@ from simulations.engine import Engine
 from simulations.run import End, Run
 from simulations.traffic import Traffic
 from simulations.workload import Workload, merge
+
+pytestmark = pytest.mark.source
 
 LLM = RevisionKey("default", "llm")
 
@@ -212,3 +216,127 @@ def test_requests_come_in_by_every_activator():
     counts = [board.report(200.0)[0].requests for board in street.boards]
     assert sum(counts) == 100
     assert all(30 <= count <= 70 for count in counts)
+
+
+def attempts(street: Street) -> int:
+    """Return how many came to the Switchboards."""
+    return sum(
+        sample.requests
+        for board in street.boards
+        for sample in board.report(street.engine.now)
+    )
+
+
+def test_a_client_that_is_refused_tries_again_and_has_waited_since_it_came():
+    street = Street(1.0, retries=5)
+    refusal = Refusal(reason="exit status 1", retry_after_s=3.0)
+    street.show(0, refusal=refusal)
+    assert street.go(until=2.0) == [End.PENDING]
+    street.show(1)
+    street.engine.run(until=9.0)
+
+    assert list(street.run.ends) == [End.ANSWERED]
+    assert street.run.retries == {(LLM, End.REJECTED): 1}
+    assert street.run.refusals == {(LLM, "refused: exit status 1"): 1}
+    # What it was told to wait for, and up to half a second.
+    assert 3.0 <= street.run.waits[0] < 3.5
+    assert list(street.run.cold) == [1]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_client_gives_up_after_as_many_tries_as_it_makes(retries):
+    street = Street(1.0, retries=retries)
+    street.show(0, refusal=Refusal(reason="no", retry_after_s=0.0))
+
+    assert street.go(until=60.0) == [End.REJECTED]
+
+    assert sum(street.run.refusals.values()) == attempts(street) == 1 + retries
+    assert sum(street.run.retries.values()) == retries
+
+
+def test_who_finds_no_route_or_is_held_too_long_tries_again_too():
+    nowhere = Street(1.0, retries=2)
+    assert nowhere.go(until=60.0) == [End.REJECTED]
+    assert nowhere.run.refusals == {(LLM, "no route"): 3}
+
+    late = Street(1.0, 7.0, retries=1)
+    late.show(0)
+    # The second one's arrival settles, as a timer of the world's would have.
+    late.go(until=7.5)
+    assert late.run.retries == {(LLM, End.EXPIRED): 1}
+    assert list(late.run.ends) == [End.PENDING] * 2
+
+
+def test_each_attempt_has_the_patience_of_its_client():
+    street = Street(1.0, service_s=4.0, patience_s=2.0, retries=2)
+    street.show(1)
+
+    street.go(until=3.0)
+    assert street.run.retries == {(LLM, End.LEFT): 1}
+    assert street.machines[0].in_flight == 0
+    street.engine.run(until=60.0)
+
+    assert list(street.run.ends) == [End.LEFT]
+    assert attempts(street) == 3
+
+
+def test_the_patience_of_an_attempt_that_failed_does_not_end_the_next():
+    street = Street(1.0, service_s=2.8, patience_s=3.0, retries=1)
+    street.show(0, refusal=Refusal(reason="no", retry_after_s=0.0))
+    street.go(until=1.0)
+    street.show(1)
+    street.engine.run(until=60.0)
+
+    # It tries again before 1.5, so it is served beyond 4.0, when it would have left.
+    assert list(street.run.ends) == [End.ANSWERED]
+
+
+def test_a_request_that_was_lost_with_its_replica_is_made_again():
+    street = Street(1.0, service_s=4.0, retries=1)
+    street.show(2)
+    street.go(until=3.0)
+    (machine,) = [each for each in street.machines if each.in_flight]
+
+    street.traffic.broke(machine)
+    street.settle(3.0)
+    street.engine.run(until=20.0)
+
+    assert list(street.run.ends) == [End.ANSWERED]
+    assert street.run.retries == {(LLM, End.LOST): 1}
+    assert 2.0 <= street.run.waits[0] < 3.5
+
+
+@given(
+    st.lists(st.floats(0.0, 40.0), min_size=1, max_size=30).map(sorted),
+    st.integers(0, 4),
+    st.sampled_from([0.5, 3.0, 30.0]),
+    st.sampled_from([1.0, 4.0, 1e9]),
+)
+def test_every_attempt_ends_once_and_every_request_does(
+    arrivals, retries, service_s, patience_s
+):
+    street = Street(
+        *arrivals, service_s=service_s, patience_s=patience_s, retries=retries
+    )
+    street.show(0, refusal=Refusal(reason="no", retry_after_s=1.0))
+    street.traffic.walk()
+    for at in (5.0, 12.0, 20.0):
+        street.engine.run(until=at)
+        if at == 12.0:
+            street.traffic.broke(street.machines[0])
+            street.settle(at)
+            street.machines.clear()
+        street.show(1)
+    street.engine.run(until=500.0)
+    street.settle(500.0)
+    street.engine.run(until=900.0)
+
+    run, ends = street.run, Counter(End(end) for end in street.run.ends)
+    again = sum(run.retries.values())
+    assert sum(ends.values()) == len(arrivals)
+    assert ends[End.PENDING] == 0
+    made = attempts(street)
+    assert made == len(arrivals) + again
+    assert again <= retries * len(arrivals)
+    left = ends[End.LEFT] + run.retries[LLM, End.LEFT]
+    assert made == ends[End.ANSWERED] + left + sum(run.refusals.values())

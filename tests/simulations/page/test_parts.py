@@ -9,6 +9,7 @@ import pytest
 
 from simulations.page import parts
 from simulations.report import NodeFigures
+from simulations.run import End
 from tests.simulations.page.sample import HOSTILE, ORIGIN, outcome
 
 OUTCOMES = [outcome(), outcome("always on", cold=0, idle_s=6_290.0), outcome(HOSTILE)]
@@ -51,6 +52,28 @@ def test_nodes_have_rows_only_where_there_are_some():
     assert "<dt>GPU-hours of nodes</dt>" in placed
     assert "nodes" not in plain
     assert "place" not in plain
+
+
+def test_clients_that_leave_are_counted_where_some_did():
+    first = OUTCOMES[0]
+    ends = ((End.ANSWERED, 90), (End.LEFT, 7), (End.LOST, 3))
+    left = replace(first, figures=(replace(first.figures[0], ends=ends),))
+
+    said = text(parts.comparison([left, *OUTCOMES[1:]]))
+
+    assert '<th scope="row">left, or lost with a replica</th><td>10 (10.00%)' in said
+    assert "left, or lost" not in text(parts.comparison(OUTCOMES))
+
+
+def test_clients_that_try_again_have_a_row_only_where_some_did():
+    first = OUTCOMES[0]
+    again = replace(first, figures=(replace(first.figures[0], retries=7),))
+
+    said = text(parts.comparison([again, *OUTCOMES[1:]]))
+
+    assert '<th scope="row" class="part">tried again before</th><td>7</td>' in said
+    assert "<dt>tried again before</dt>" in said
+    assert "tried again" not in text(parts.comparison(OUTCOMES))
 
 
 @pytest.mark.parametrize(
