@@ -95,8 +95,10 @@ class World:
         now = 0.0
         self.engine = Engine(now=now)
         decides: Judge = judge
-        # Ticks that come late drift, so the times of those left out are not known.
-        self._leaps = not (scenario.walks or scenario.late_s)
+        # Late ticks drift, and a tick between a second's begin and its report sees a
+        # window of fewer seconds: what comes of those is not known before.
+        odd = scenario.late_s or scenario.sample_at_s
+        self._leaps = not (scenario.walks or odd)
         self._adapt: Callable[[RevisionSpec], RevisionSpec] = unchanged
         if scenario.policy is not None:
             self._adapt = scenario.policy.adapt
@@ -333,26 +335,23 @@ class World:
         self._sampled_at = now
         if self._shares is not None:
             self._shares.advance(now)
-        said = busy = False
+        said = False
         for board in self.boards:
             for sample in board.report(now):
                 said = True
-                busy |= bool(sample.in_flight or sample.held or sample.requests)
                 self._hear(sample, now)
         self._traffic.quiet = not said
         self._settle(now)
         if said:
             next_at = now + _SAMPLE_S
             if self._leaps and self._shares is None:
-                next_at = self._leap(next_at, busy=busy)
+                next_at = self._leap(next_at)
             self.engine.at(next_at, Rank.SAMPLE, self._sample, None)
 
-    def _leap(self, next_at: float, *, busy: bool) -> float:
+    def _leap(self, next_at: float) -> float:
         """Return the last second before anything happens: reports of those between
         would say the same as this one, and one report says it of all of them."""
         scenario = self._scenario
-        if busy and scenario.sample_at_s:
-            return next_at  # Only whole seconds are shared out exactly.
         if self.fleet.wake_at <= next_at + scenario.tick_s:
             return next_at  # It has not leapt: what is reported may change something.
         horizon = min(self.engine.horizon, scenario.until)

@@ -7,19 +7,17 @@ from array import array
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import autoscaler.clock
-from autoscaler.core.domain import GateSpec, Metric
+from autoscaler.core.domain import GateSpec
 from autoscaler.core.messages import Sample
 from simulations.cluster import Behaviour
 from simulations.coldstart import measured
 from simulations.report import figures, render
-from simulations.run import End, Run
-from simulations.workload import Phase, Workload, paced, poisson
+from simulations.run import End
+from simulations.workload import Phase, Workload, paced
 from simulations.world import Scenario, World
-from tests.golden.scenarios import ALL, LLM, SLEEPY, model
+from tests.golden.scenarios import ALL, LLM, model
 
 
 def at(*arrivals: float, service_s: float = 1.0) -> Workload:
@@ -207,60 +205,3 @@ def test_nothing_is_sampled_while_nothing_is_awake():
     world.run()
 
     assert 20 < reports < 150
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 300), st.sampled_from([0.0, 0.0, 0.02, 0.3, 4.0])),
-        min_size=1,
-        max_size=6,
-    ).filter(lambda phases: any(rate for _, rate in phases)),
-    st.builds(
-        replace,
-        st.just(replace(SLEEPY, stable_window_s=20)),
-        min_replicas=st.integers(0, 1),
-        total_value=st.sampled_from([4.0, 1.0, 100.0]),
-        target_utilization=st.sampled_from([0.7, 1.0]),
-        activation_scale=st.sampled_from([1, 1, 2]),
-        retention_s=st.sampled_from([0.0, 20.0, 400.0]),
-        scale_down_delay_s=st.sampled_from([0, 0, 30]),
-        panic=st.booleans(),
-        panic_threshold=st.sampled_from([2.0, 1.1]),
-        metric=st.sampled_from([Metric.CONCURRENCY, Metric.CONCURRENCY, Metric.RPS]),
-        progress_deadline_s=st.sampled_from([600.0, 8.0]),
-    ),
-    st.sampled_from([0.3, 2.0, 40.0]),
-    st.integers(0, 99),
-)
-def test_leaping_over_the_quiet_changes_nothing(phases, scaling, service_s, seed):
-    load = [Phase(length_s=length, rate=rate) for length, rate in phases]
-    behaviour = Behaviour(cold_start=measured(3.0, 9.0), lifetime_s=300.0, stop_s=1.0)
-    leaping = Scenario(
-        models=(model(LLM, scaling, behaviour=behaviour),),
-        workloads=(poisson(LLM, load, service_s=service_s, until=900, seed=seed),),
-        until=1_500,
-        seed=seed,
-    )
-
-    leapt = World(leaping).run()
-    walked = World(replace(leaping, walks=True)).run()
-
-    assert leapt.scales == walked.scales
-    assert (leapt.waits, leapt.ends, leapt.cold) == (
-        walked.waits, walked.ends, walked.cold,
-    )  # fmt: skip
-    assert figures(leapt) == figures(walked)
-    # Each decision that was left out would have been the one before it.
-    made, all_ = decided(leapt), decided(walked)
-    assert made.keys() <= all_.keys()
-    newest = None
-    for at, wanted in all_.items():
-        assert made.get(at, [newest]) == wanted, at
-        newest = wanted[-1]
-
-
-def decided(run: Run) -> dict[float, list[tuple[int, int]]]:
-    found: dict[float, list[tuple[int, int]]] = {}
-    for at, each in run.decisions:
-        found.setdefault(at, []).append((each.decision.desired, each.replicas))
-    return found
