@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.chance import generator
-from simulations.trace import Trace, TraceError
+from simulations.trace import Trace, TraceError, in_order
 
 
 def thin(trace: Trace, factor: float, *, seed: int) -> Trace:
@@ -44,7 +44,7 @@ def merge(traces: Sequence[Trace]) -> Trace:
         raise TraceError("no trace to merge")
     names = dict.fromkeys(name for each in traces for name in each.models)
     number = {name: place for place, name in enumerate(names)}
-    model = np.concatenate(
+    numbered = np.concatenate(
         [
             np.array([number[name] for name in each.models], np.uint32)[each.model]
             for each in traces
@@ -52,16 +52,17 @@ def merge(traces: Sequence[Trace]) -> Trace:
     )
     arrivals = np.concatenate([each.arrivals for each in traces])
     order = np.argsort(arrivals, kind="stable")
+    models, model = in_order(tuple(names), numbered[order])
     return Trace(
-        models=tuple(names),
+        models=models,
         arrivals=arrivals[order],
-        model=model[order],
+        model=model,
         input_tokens=np.concatenate([each.input_tokens for each in traces])[order],
         output_tokens=np.concatenate([each.output_tokens for each in traces])[order],
         services=np.concatenate([each.services for each in traces])[order],
         span_s=max(each.span_s for each in traces),
         source=" and ".join(each.source for each in traces),
-        remarks=tuple(remark for each in traces for remark in each.remarks),
+        remarks=tuple(dict.fromkeys(said for each in traces for said in each.remarks)),
     )
 
 
@@ -72,10 +73,12 @@ def jitter(trace: Trace, seconds: float, *, seed: int) -> Trace:
     moved = trace.arrivals + generator(seed, "jitter").random(len(trace)) * seconds
     moved = np.minimum(moved, max(trace.span_s, 0.0))
     order = np.argsort(moved, kind="stable")
+    models, model = in_order(trace.models, trace.model[order])
     return replace(
         trace,
+        models=models,
         arrivals=moved[order],
-        model=trace.model[order],
+        model=model,
         input_tokens=trace.input_tokens[order],
         output_tokens=trace.output_tokens[order],
         services=trace.services[order],
@@ -88,15 +91,17 @@ def only(trace: Trace, model: str) -> Trace:
     if model not in trace.models:
         raise TraceError(f"model {model!r}: must be one of {_few(trace.models)}")
     kept = trace.model == trace.models.index(model)
-    part = _of(trace, kept)
-    return replace(part, models=(model,), model=np.zeros(len(part), np.uint32))
+    return _of(trace, kept)
 
 
 def _of(trace: Trace, kept: NDArray[np.generic] | slice) -> Trace:
+    """Keep those requests; a model that has none left is none of the trace."""
+    models, model = in_order(trace.models, trace.model[kept])
     return replace(
         trace,
+        models=models,
         arrivals=trace.arrivals[kept],
-        model=trace.model[kept],
+        model=model,
         input_tokens=trace.input_tokens[kept],
         output_tokens=trace.output_tokens[kept],
         services=trace.services[kept],

@@ -92,6 +92,25 @@ class Trace:
         return sum_.hexdigest()
 
 
+def in_order(
+    models: tuple[str, ...], model: NDArray[np.uint32]
+) -> tuple[tuple[str, ...], NDArray[np.uint32]]:
+    """Return the models that have a request, as they first had one, and their numbers.
+
+    >>> names, numbers = in_order(("a", "b", "c"), np.array([2, 0, 2], np.uint32))
+    >>> names, numbers.tolist()
+    (('c', 'a'), [0, 1, 0])
+    """
+    first = np.full(len(models), len(model))
+    first[model[::-1]] = np.arange(len(model))[::-1]
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(model))]
+    if len(order) == len(models) and np.all(order[1:] > order[:-1]):
+        return models, model
+    number = np.zeros(len(models), np.uint32)
+    number[order] = np.arange(len(order))
+    return tuple(models[place] for place in order), number[model]
+
+
 def trace(
     arrivals: Sequence[float] | NDArray[np.float64],
     *,

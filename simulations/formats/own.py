@@ -1,7 +1,7 @@
 """Our own format: what `--record-trace` and `fromzero trace` write.
 
-CSV with a line of names; lines that begin with # are notes, of which `# source:` and
-`# span_s:` are kept.
+CSV with a line of names; lines that begin with # are notes, of which `# source:`,
+`# span_s:` and each `# remark:` are kept.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ COLUMNS = ("arrival_s", "model", "input_tokens", "output_tokens", "service_s")
 _WHY = "requests are recorded as they end"
 _RULE = "must have a number of seconds from 0 on, and no negative number"
 _LONG_S = 2 * 86_400.0
+_BLOCK = 1 << 16
+_MOST_REMARKS = 20
+_NOTES = ("source", "span_s")
 
 
 def fits(head: Sequence[str]) -> bool:
@@ -30,7 +33,8 @@ def fits(head: Sequence[str]) -> bool:
 def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; *seed* is for formats that leave something to chance."""
     notes: dict[str, str] = {}
-    reader = Reader(_noting(lines, notes), name)
+    remarks: list[str] = []
+    reader = Reader(_noting(lines, notes, remarks), name)
     columns, cells = Columns(begin=0.0, why_unsorted=_WHY), rows(reader)
     names = next(cells, [])
     places = {each: names.index(each) for each in names}
@@ -62,33 +66,37 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
         raise TraceError(f"{name}: span_s is {span!r}, not a number") from None
     if span_s is not None and not 0.0 <= span_s <= MOST_S:
         raise TraceError(f"{name}: span_s is {span}; must be seconds, up to ten years")
+    reader.remarks[:0] = remarks
     found = columns.trace(reader, notes.get("source", name), span_s=span_s)
     return _doubted(found, name)
 
 
 def write(trace: Trace) -> Iterator[str]:
     """Yield the lines of *trace*; they are read again as the same trace."""
-    yield f"# source: {' '.join(trace.source.split())}\n"
+    yield f"# source: {_line(trace.source)}\n"
+    yield from (f"# remark: {_line(each)}\n" for each in trace.remarks)
     yield "# format: 1\n"
     yield f"# span_s: {trace.span_s!r}\n"
     yield ",".join(COLUMNS) + "\n"
     models = [_quoted(model) for model in trace.models]
-    for at, model, taken, made, service in zip(
-        trace.arrivals.tolist(),
-        trace.model.tolist(),
-        trace.input_tokens.tolist(),
-        trace.output_tokens.tolist(),
-        trace.services.tolist(),
-        strict=True,
-    ):
-        cells = (
-            repr(at),
-            models[model],
-            "" if taken == UNKNOWN else str(taken),
-            "" if made == UNKNOWN else str(made),
-            "" if isnan(service) else repr(service),
-        )
-        yield ",".join(cells) + "\n"
+    for begin in range(0, len(trace), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        for at, model, taken, made, service in zip(
+            trace.arrivals[block].tolist(),
+            trace.model[block].tolist(),
+            trace.input_tokens[block].tolist(),
+            trace.output_tokens[block].tolist(),
+            trace.services[block].tolist(),
+            strict=True,
+        ):
+            cells = (
+                repr(at),
+                models[model],
+                "" if taken == UNKNOWN else str(taken),
+                "" if made == UNKNOWN else str(made),
+                "" if isnan(service) else repr(service),
+            )
+            yield ",".join(cells) + "\n"
 
 
 def _doubted(found: Trace, name: str) -> Trace:
@@ -109,10 +117,18 @@ def _quoted(model: str) -> str:
     return model
 
 
-def _noting(lines: Iterable[str], notes: dict[str, str]) -> Iterator[str]:
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _noting(
+    lines: Iterable[str], notes: dict[str, str], remarks: list[str]
+) -> Iterator[str]:
     for line in lines:
         if line.startswith("#"):
-            key, colon, value = line[1:].partition(":")
-            if colon:
-                notes.setdefault(key.strip(), value.strip())
+            key, _, value = (each.strip() for each in line[1:].partition(":"))
+            if key == "remark" and len(remarks) < _MOST_REMARKS:
+                remarks.append(value)
+            elif key in _NOTES:
+                notes.setdefault(key, value)
         yield line

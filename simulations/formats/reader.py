@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.trace import UNKNOWN, Trace, TraceError
+from simulations.trace import UNKNOWN, Trace, TraceError, in_order
 
 MOST_S = 10 * 366 * 86_400.0
 """No trace is longer than ten years: a larger number of seconds is in another unit."""
@@ -46,6 +46,7 @@ class Reader:
         self._lines = lines
         self._line = ""
         self._rule = ""
+        self._left_out = False
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
@@ -54,7 +55,7 @@ class Reader:
             text = line.rstrip("\r\n")
             if text and not text.startswith("#"):
                 yield text
-        if self._cut() and not self.remarks:
+        if self._cut() and not self._left_out:
             self.remarks.append(
                 f"line {self.number} has no end: it was read, but may be cut off"
             )
@@ -81,6 +82,7 @@ class Reader:
             return False
         if self._cut():
             self.remarks.append(f"line {self.number} is cut off: it was left out")
+            self._left_out = True
             return True
         raise self.error(
             str(error) if isinstance(error, RuleError) else self._rule
@@ -182,10 +184,13 @@ class Columns:
             remarks.append(
                 f"{long} requests took more than {_LONG_S:g} s each: are those seconds?"
             )
+        models, model = in_order(
+            tuple(self._models), np.frombuffer(self._model, dtype=np.uint32)[order]
+        )
         return Trace(
-            models=tuple(self._models),
+            models=models,
             arrivals=arrivals,
-            model=np.frombuffer(self._model, dtype=np.uint32)[order],
+            model=model,
             input_tokens=np.frombuffer(self._input, dtype=np.int64)[order],
             output_tokens=np.frombuffer(self._output, dtype=np.int64)[order],
             services=services,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from simulations.chance import generator
 from simulations.formats.reader import MOST_S, Reader, RuleError
-from simulations.trace import Trace, TraceError, trace
+from simulations.trace import Trace, TraceError, in_order, trace
 
 HEAD = "client,t_s,rate_rps,iat_cv,dist,shape,scale"
 WINDOW_S = 600.0
@@ -59,12 +59,15 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
         raise TraceError(f"{name}: no request; a trace has at least one")
     arrivals, model = np.concatenate(drawn), np.concatenate(owners)
     order = np.argsort(arrivals, kind="stable")
+    models, model = in_order(
+        tuple(f"client-{client}" for client in numbers), model[order]
+    )
     return trace(
         arrivals[order],
         source=f"ServeGen clients {name}",
         span_s=end,
-        models=tuple(f"client-{client}" for client in numbers),
-        model=model[order],
+        models=models,
+        model=model,
         remarks=(*reader.remarks, f"gaps drawn from their distributions, seed {seed}"),
     )
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulations.edit import jitter, merge, only, slice_, thin
+from simulations.formats.known import parse, written
 from simulations.trace import Trace, TraceError, trace
 
 TRACES = st.lists(
@@ -64,7 +65,35 @@ def test_what_is_merged_is_all_there_in_order(one, other):
     both = merge([one, other])
 
     assert sorted(rows(both)) == sorted(rows(one) + rows(other))
-    assert both.models == ("a", "b", "c")
+    assert both.span_s == 100.0
+
+
+@given(TRACES, st.integers(0, 9), st.floats(1, 20), st.floats(1, 99))
+def test_models_are_those_that_have_requests_as_they_first_did(of, seed, factor, cut):
+    for each in (
+        thin(of, factor, seed=seed), slice_(of, cut / 2, cut), merge([of, of]),
+        jitter(of, cut, seed=seed), *(only(of, name) for name in of.models),
+    ):  # fmt: skip
+        assert each.models == tuple(dict.fromkeys(name for _, name, _ in rows(each)))
+
+
+@given(TRACES.filter(len), st.floats(1, 5), st.integers(0, 9))
+def test_a_trace_that_is_written_between_two_edits_is_none_the_worse(of, factor, seed):
+    kept = thin(of, factor, seed=seed)
+    if not len(kept):
+        return
+
+    again = parse(written(kept), "x")
+
+    assert again.digest == kept.digest
+    assert slice_(again, 0.0, 50.0).digest == slice_(kept, 0.0, 50.0).digest
+    assert merge([again, again]).digest == merge([kept, kept]).digest
+
+
+def test_a_remark_of_both_is_made_once():
+    few = trace([1.0], source="few", remarks=("doubtful",))
+
+    assert merge([few, few]).remarks == ("doubtful",)
 
 
 @given(TRACES)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulations.formats.known import parse, written
+from simulations.shapes import SHAPES, Shape, Sizes, made
 from simulations.trace import trace
+from tests.simulations.formats.test_known import SAMPLES
 
 OURS = "arrival_s,model,input_tokens,output_tokens,service_s\n"
 
@@ -38,6 +42,37 @@ def test_what_is_written_is_read_again_as_the_same(rows):
 
     assert again.digest == one.digest
     assert again.source == "drawn"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_trace_of_any_format_is_the_same_once_converted(name):
+    one = parse(SAMPLES[name].splitlines(keepends=True), "x")
+
+    again = parse(written(one), "y")
+
+    assert again.digest == one.digest
+    assert (again.source, again.remarks) == (one.source, one.remarks)
+    assert list(written(again)) == list(written(one))
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_trace_that_was_made_is_the_same_once_written(kind):
+    one = made(Shape(kind=kind, rate=0.1, span_s=90_000.0), Sizes(service_s=2.0))
+
+    assert parse(written(one), "x").digest == one.digest
+
+
+def test_a_long_trace_is_written_whole():
+    many = trace(np.arange(200_001.0) / 7.0, source="many")
+
+    assert parse(written(many), "x").digest == many.digest
+
+
+def test_there_is_an_end_to_remarks():
+    found = parse(["# remark: so\n"] * 100 + [OURS, "1,a,,,\n"], "x")
+
+    assert set(found.remarks) == {"so"}
+    assert len(found.remarks) == 20
 
 
 def test_requests_that_are_written_as_they_end_are_put_in_order():
