@@ -103,11 +103,10 @@ def workloads(question: Question) -> tuple[Workload, ...]:
     """Return each revision's requests, in the order of *keys*."""
     trace = question.trace
     services = question.service.times(trace)
-    owners = np.array(
-        [list(question.keys.values()).index(question.keys[m]) for m in trace.models]
-    )[trace.model]
+    keys = list(dict.fromkeys(question.keys.values()))
+    owners = np.array([keys.index(question.keys[m]) for m in trace.models])[trace.model]
     found = []
-    for place, key in enumerate(dict.fromkeys(question.keys.values())):
+    for place, key in enumerate(keys):
         mine = owners == place
         found.append(
             Workload(

@@ -61,6 +61,17 @@ def test_each_request_is_its_models_and_takes_what_the_trace_says():
     assert (other.key, list(other.services)) == (B, [4.0])
 
 
+def test_models_that_one_service_answers_take_no_request_from_another():
+    three = trace(
+        [0.0, 1.0, 2.0], source="x", models=("m", "m-v2", "n"), model=[0, 1, 2],
+        services=[1.0, 1.0, 1.0],
+    )  # fmt: skip
+
+    one, other = workloads(question(trace=three, keys={"m": A, "m-v2": A, "n": B}))
+
+    assert (list(one.arrivals), list(other.arrivals)) == ([0, 1], [2])
+
+
 def test_what_the_trace_does_not_say_is_made_of_tokens():
     few = trace(
         [0.0, 1.0], source="x", input_tokens=[1000, 0], output_tokens=[100, 10],
