@@ -37,7 +37,7 @@ $(INTEROP): $(DEMO) tests/interop/setup.sh
 	PYTHON=$(PYTHON) sh tests/interop/setup.sh
 	@touch $@
 
-compiled: $(SETUP)  ## Compile a request's way and run its tests on that
+compiled: $(SETUP)  ## Compile what is busy and run its tests on that
 	$(BIN)/python -m tests.compiled
 
 kube-assets:  ## Build the parts of a real Kubernetes that its tests run (minutes, once)

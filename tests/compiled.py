@@ -1,4 +1,4 @@
-"""Compile what is on a request's way, and run its tests on that.
+"""Compile what is on a request's way, what decides and what simulates, and test that.
 
     python -m tests.compiled [PYTEST ARGUMENTS]
 
@@ -20,7 +20,15 @@ PLACE = ROOT / ".compiled"
 PACKAGES = ("fromzero", "autoscaler", "activator", "simulations")
 FILES = ("pyproject.toml", "README.md", "LICENSE")
 MADE = shutil.ignore_patterns("*.so", "__pycache__")
-TESTS = ("tests/activator", "tests/laws/test_switchboard.py")
+TESTS = (
+    "tests/activator",
+    "tests/autoscaler/core",
+    "tests/autoscaler/test_recording.py",
+    "tests/autoscaler/test_replay.py",
+    "tests/golden",
+    "tests/laws",
+    "tests/simulations",
+)
 
 
 def build() -> None:
@@ -40,7 +48,8 @@ def build() -> None:
         )
     if not list(PLACE.glob("activator/http1.*.so")):
         raise SystemExit("nothing was compiled: needs a C compiler and Python.h")
-    shutil.copytree(ROOT / "tests", PLACE / "tests")
+    for name in ("tests", "docs"):
+        shutil.copytree(ROOT / name, PLACE / name)
     shutil.copy(ROOT / "pyproject.toml", PLACE)
 
 

@@ -81,10 +81,10 @@ class Shares:
         self,
         *,
         rest_s: float,
+        now: float,
         turn_s: float = 1.0,
         term: int = 0,
         inherits_s: float = 0.0,
-        now: float,
     ) -> None:
         self._base = term * TERM
         self._inherits_until = now + inherits_s

@@ -15,6 +15,8 @@ from simulations.report import render
 from simulations.world import World
 from tests.golden.scenarios import ALL
 
+pytestmark = pytest.mark.source
+
 HERE = Path(__file__).parent
 
 ARRIVE = {

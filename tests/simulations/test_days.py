@@ -263,6 +263,7 @@ def test_another_seed_of_the_world_changes_draws_and_no_arrival():
     assert render(one) != render(other)
 
 
+@pytest.mark.source
 def test_a_week_asleep_is_jumped_over():
     world = World(
         Scenario(

@@ -108,6 +108,7 @@ def rare(chance: float) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.source
 @pytest.mark.parametrize("service", [same, even, rare])
 def test_one_replica_without_a_limit_is_busy_as_any_service_of_that_mean_has_it(
     service: Callable[[float], float], monkeypatch
@@ -153,6 +154,7 @@ def listening(world: World, monkeypatch) -> list[Sample]:
     return heard
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_load_as_reported_is_the_time_that_requests_spend(seed, monkeypatch):
     """Little's law, without means: both are the same integral, at zero too."""

@@ -106,6 +106,7 @@ def test_a_hold_ends_when_its_limit_does():
     assert list(run.ends) == [End.EXPIRED]
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("at_s", [0.0, 0.25, 0.875])
 def test_activators_report_when_in_each_second_they_are_said_to(at_s, monkeypatch):
     world = World(scenario(10.5, 100.5, sample_at_s=at_s))
@@ -183,6 +184,7 @@ def test_a_run_asks_no_clock_and_no_chance_of_the_machine(name, monkeypatch):
     assert again == told
 
 
+@pytest.mark.source
 def test_nothing_is_sampled_while_nothing_is_awake():
     world = World(scenario(10.0, 5_000.0, until=6_000.0))
     reports = 0
