@@ -30,7 +30,7 @@ from fromzero.placing import Placing, remarks
 from fromzero.printable import printable
 from fromzero.show import console
 from fromzero.traces import opened, span, told
-from simulations import edit, plan
+from simulations import plan
 from simulations.coldstart import ColdStartError, describe, parse
 from simulations.outcome import Origin, Outcome
 from simulations.page.html import render
@@ -74,12 +74,10 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
     settings = resolve(asked.flags or {}, os.environ, asked.config)
     documents = _planned(asked.paths, settings)
     specs = _predictors(documents)
-    trace = opened(asked.trace, asked.form, asked.seed)
+    part = {"model": asked.model, "begin": asked.begin, "end": asked.end}
+    trace = opened(asked.trace, asked.form, asked.seed, part)
     with told():
-        if asked.begin or asked.end:
-            end = span(asked.end) if asked.end else trace.span_s
-            trace = edit.slice_(trace, span(asked.begin or "0s"), end)
-        keys, trace = _matched(trace, specs, asked.model)
+        keys, trace = _matched(trace, specs)
         try:
             start = parse(asked.cold_start)
         except ColdStartError as error:
@@ -270,13 +268,16 @@ def _predictors(found: Plan) -> dict[str, tuple[RevisionKey, RevisionSpec]]:
 def _matched(
     trace: Trace,
     services: Mapping[str, tuple[RevisionKey, RevisionSpec]],
-    model: str,
 ) -> tuple[dict[str, RevisionKey], Trace]:
     """Return whose requests the trace's models are: by name, or all of the only one."""
-    if model:
-        trace = edit.only(trace, model)
     if len(services) == 1:
-        ((key, _),) = services.values()
+        ((name, (key, _)),) = services.items()
+        if len(trace.models) > 1:
+            remark = (
+                f"its {len(trace.models)} models are all taken for {name} (--model "
+                "chooses one of them)"
+            )
+            trace = replace(trace, remarks=(*trace.remarks, remark))
         return dict.fromkeys(trace.models, key), trace
     short = {name.partition("/")[2]: key for name, (key, _) in services.items()}
     full = {name: key for name, (key, _) in services.items()}

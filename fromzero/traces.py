@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,15 @@ Made = Annotated[Path, typer.Argument(metavar="OUT", help="A new file; -: the sc
 Form = Annotated[
     str, typer.Option("--format", metavar="NAME", help="Of IN [recognised].")
 ]
+Only = Annotated[
+    str, typer.Option("--model", metavar="NAME", help="Only its requests [all].")
+]
+Begin = Annotated[
+    str, typer.Option("--from", metavar="TIME", help="From there on [the begin].")
+]
+End = Annotated[
+    str, typer.Option("--to", metavar="TIME", help="Until there [the end].")
+]
 Seed = Annotated[int, typer.Option(help="What chance begins with.")]
 
 
@@ -53,20 +63,44 @@ def told() -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
-def opened(path: Path, form: str = "", seed: int = 1) -> Trace:
-    """Return the trace in a file; CommandError: there is none."""
-    from simulations.formats.known import read
+def opened(
+    path: Path, form: str = "", seed: int = 1, part: Mapping[str, str] | None = None
+) -> Trace:
+    """Return the trace in a file, or *part* of it; CommandError: there is none.
 
+    A part is of one `model`, `begin` and `end`, as durations, as far as they are said.
+    """
+    from simulations import edit
+    from simulations.formats.known import read
+    from simulations.formats.reader import Part
+
+    said = {name: text for name, text in (part or {}).items() if text}
+    begin_s, model = span(said.get("begin", "0s")), said.get("model", "")
+    end_s = span(said["end"]) if "end" in said else inf
+    wanted = Part(model=model, begin_s=begin_s, end_s=end_s)
     with told():
-        return read(path, form, seed=seed)
+        trace = read(path, form, seed=seed, part=wanted)
+        if model:
+            trace = edit.only(trace, model)
+        if "begin" in said or "end" in said:
+            trace = edit.slice_(trace, begin_s, min(end_s, trace.span_s))
+        return trace
 
 
 @app.command()
-def summarize(file: Given, form: Form = "", seed: Seed = 1) -> None:
+def summarize(
+    file: Given,
+    model: Only = "",
+    begin: Begin = "",
+    end: End = "",
+    form: Form = "",
+    seed: Seed = 1,
+) -> None:
     """Say what a trace is like: rates, bursts, and how long it is idle."""
     from simulations.summary import lines
 
-    for line in lines(opened(file, form, seed)):
+    part = {"model": model, "begin": begin, "end": end}
+    for line in lines(opened(file, form, seed, part)):
         print(printable(line))
 
 
@@ -95,24 +129,15 @@ def thin(
 def slice_(
     file: Given,
     made: Made,
-    begin: Annotated[str, typer.Option("--from", metavar="TIME")] = "0s",
-    end: Annotated[
-        str, typer.Option("--to", metavar="TIME", help="Before this [the end].")
-    ] = "",
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="Only its requests [all].")
-    ] = "",
+    model: Only = "",
+    begin: Begin = "",
+    end: End = "",
     form: Form = "",
     seed: Seed = 1,
 ) -> None:
     """Keep the requests of a stretch of time, or of one model."""
-    from simulations import edit
-
-    whole = opened(file, form, seed)
-    with told():
-        part = edit.only(whole, model) if model else whole
-        until = span(end) if end else whole.span_s
-        _write(edit.slice_(part, span(begin), until), made)
+    part = {"model": model, "begin": begin, "end": end}
+    _write(opened(file, form, seed, part), made)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.chance import generator
-from simulations.trace import Trace, TraceError, in_order
+from simulations.trace import Trace, TraceError, few, in_order
 
 
 def thin(trace: Trace, factor: float, *, seed: int) -> Trace:
@@ -89,7 +89,7 @@ def jitter(trace: Trace, seconds: float, *, seed: int) -> Trace:
 def only(trace: Trace, model: str) -> Trace:
     """Keep the requests for one model."""
     if model not in trace.models:
-        raise TraceError(f"model {model!r}: must be one of {_few(trace.models)}")
+        raise TraceError(f"model {model!r}: must be one of {few(trace.models)}")
     kept = trace.model == trace.models.index(model)
     return _of(trace, kept)
 
@@ -106,8 +106,3 @@ def _of(trace: Trace, kept: NDArray[np.generic] | slice) -> Trace:
         output_tokens=trace.output_tokens[kept],
         services=trace.services[kept],
     )
-
-
-def _few(names: Sequence[str]) -> str:
-    said = ", ".join(names[:10])
-    return said if len(names) <= 10 else f"{said} and {len(names) - 10} more"

@@ -47,7 +47,6 @@ def summarize(trace: Trace) -> Summary:
     gaps = np.diff(at)
     by_second, by_minute = _counts(at, span, 1.0), _counts(at, span, 60.0)
     seconds, minutes = int(span), int(span / 60.0)  # Whole ones.
-    tail = np.append(gaps, span - at[-1]) if len(at) else np.array([span])
     mean = float(gaps.mean()) if len(gaps) else 0.0
     quantiles = np.quantile(gaps, _SHARES) if len(gaps) else np.zeros(3)
     return Summary(
@@ -61,11 +60,7 @@ def summarize(trace: Trace) -> Summary:
         gaps_s=(float(quantiles[0]), float(quantiles[1]), float(quantiles[2])),
         longest_gap_s=float(gaps.max(initial=0.0)),
         long_gaps=_each(lambda keep: float((gaps > keep).mean()) if len(gaps) else 0.0),
-        idle=_each(
-            lambda keep: (
-                float((tail - keep).clip(min=0.0).sum()) / span if span else 0.0
-            )
-        ),
+        idle=_idle(at, span),
     )
 
 
@@ -104,15 +99,30 @@ def lines(trace: Trace) -> Iterator[str]:
         "output tokens", trace.output_tokens, trace.output_tokens != UNKNOWN
     )
     yield from _values("service s", trace.services, ~np.isnan(trace.services))
-    counts = np.bincount(trace.model, minlength=len(trace.models))
-    busiest = np.argsort(-counts, kind="stable")[:_SHOWN]
-    for place in busiest:
-        yield f"model             {trace.models[place]}: {counts[place]:,}"
-    if len(trace.models) > _SHOWN:
-        yield f"                  and {len(trace.models) - _SHOWN} more models"
+    yield from _models(trace)
     yield f"digest            {trace.digest[:16]}"
     for remark in trace.remarks:
         yield f"note: {remark}"
+
+
+def _models(trace: Trace) -> Iterator[str]:
+    """Yield a line for each of the busiest: each sleeps on its own."""
+    counts = np.bincount(trace.model, minlength=len(trace.models))
+    if len(counts) == 1:
+        yield f"model             {trace.models[0]}"
+    if len(counts) <= 1:
+        return
+    yield f"models            {len(counts):,}; what is above is of all together"
+    keeps = ", ".join(map(duration, KEEPS_S))
+    yield f"  each alone      requests, and asleep at most if kept {keeps} idle"
+    busiest = np.argsort(-counts, kind="stable")[:_SHOWN]
+    width = max(15, *(len(trace.models[place]) for place in busiest))
+    for place in busiest:
+        at = trace.arrivals[trace.model == place]
+        shares = ", ".join(f"{idle:.1%}" for idle in _idle(at, trace.span_s))
+        yield f"  {trace.models[place]:<{width}} {counts[place]:,}; {shares}"
+    if len(counts) > _SHOWN:
+        yield f"  and {len(counts) - _SHOWN} more"
 
 
 def duration(seconds: float) -> str:
@@ -125,6 +135,14 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.4g}{unit}"
     return f"{seconds:.3g}s"
+
+
+def _idle(at: NDArray[np.float64], span: float) -> tuple[float, float, float]:
+    """Return the share of the time at zero if a replica is kept each of KEEPS_S."""
+    tail = np.append(np.diff(at), span - at[-1]) if len(at) else np.array([span])
+    return _each(
+        lambda keep: float((tail - keep).clip(min=0.0).sum()) / span if span else 0.0
+    )
 
 
 def _counts(at: NDArray[np.float64], span: float, width: float) -> NDArray[np.int64]:

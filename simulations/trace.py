@@ -92,6 +92,16 @@ class Trace:
         return sum_.hexdigest()
 
 
+def few(names: Sequence[str]) -> str:
+    """Return the first of many names, for an error.
+
+    >>> few([str(n) for n in range(12)])
+    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
+    """
+    said = ", ".join(names[:10])
+    return said if len(names) <= 10 else f"{said} and {len(names) - 10} more"
+
+
 def in_order(
     models: tuple[str, ...], model: NDArray[np.uint32]
 ) -> tuple[tuple[str, ...], NDArray[np.uint32]]:

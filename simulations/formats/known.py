@@ -16,8 +16,10 @@ from simulations.formats import (
     text,
     tokens,
 )
+from simulations.formats.reader import Part
 from simulations.trace import Trace, TraceError
 
+WHOLE = Part()
 _HEAD = 1_000
 """Lines at most before the one by which a format is recognised."""
 
@@ -28,6 +30,8 @@ class Format:
 
     fits: Callable[[Sequence[str]], bool]
     parse: Callable[[Iterable[str], str, int], Trace]
+    part: Callable[[Iterable[str], str, int, Part], Trace] | None = None
+    """Where requests are many more than lines: draw no others than those wanted."""
 
 
 FORMATS = {
@@ -35,7 +39,7 @@ FORMATS = {
     "azure-llm": Format(fits=azure.fits_tokens, parse=azure.parse_tokens),
     "azure-counts": Format(fits=azure.fits_counts, parse=azure.parse_counts),
     "azure-functions": Format(fits=azure.fits_functions, parse=azure.parse_functions),
-    "servegen": Format(fits=servegen.fits, parse=servegen.parse),
+    "servegen": Format(fits=servegen.fits, parse=servegen.parse, part=servegen.parse),
     "burstgpt": Format(fits=tokens.fits_burstgpt, parse=tokens.parse_burstgpt),
     "mooncake": Format(fits=tokens.fits_mooncake, parse=tokens.parse_mooncake),
     "combined": Format(fits=access.fits_combined, parse=access.parse_combined),
@@ -44,16 +48,25 @@ FORMATS = {
 }
 
 
-def read(path: Path, form: str = "", *, seed: int = 1) -> Trace:
+def read(path: Path, form: str = "", *, seed: int = 1, part: Part = WHOLE) -> Trace:
     """Return the trace in a file, gzipped or not; *form* is recognised if it is empty.
+
+    It has all that is in *part*, and may have more.
 
     TraceError: there is none, with the line and the rule. What a format leaves to
     chance is drawn by *seed*.
     """
-    return parse(text.lines(path), path.name, form, seed=seed)
+    return parse(text.lines(path), path.name, form, seed=seed, part=part)
 
 
-def parse(lines: Iterable[str], name: str, form: str = "", *, seed: int = 1) -> Trace:
+def parse(
+    lines: Iterable[str],
+    name: str,
+    form: str = "",
+    *,
+    seed: int = 1,
+    part: Part = WHOLE,
+) -> Trace:
     """Return the trace that *lines* are."""
     rest, head, said = iter(lines), [], []
     for line in rest:
@@ -70,9 +83,12 @@ def parse(lines: Iterable[str], name: str, form: str = "", *, seed: int = 1) -> 
     if not names:
         raise TraceError(
             f"{name}:{len(head)}: {said[0].strip()[:80]!r}; must begin as one of the "
-            f"formats {', '.join(FORMATS)}"
+            f"formats {', '.join(FORMATS)} (docs/traces.md)"
         )
-    return FORMATS[names[0]].parse(chain(head, rest), name, seed)
+    found = FORMATS[names[0]]
+    if found.part is not None:
+        return found.part(chain(head, rest), name, seed, part)
+    return found.parse(chain(head, rest), name, seed)
 
 
 def written(trace: Trace) -> Iterator[str]:

@@ -6,7 +6,8 @@ import csv
 from array import array
 from calendar import monthrange, timegm
 from collections.abc import Iterable, Iterator
-from math import isfinite, nan
+from dataclasses import dataclass
+from math import inf, isfinite, nan
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,19 @@ _LONG_S = 600.0
 _MOST_MODELS = 1_000_000
 _MOST_TOKENS = 1_000_000_000
 _SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What of a trace is wanted: requests that would be drawn outside of it are not.
+
+    Those inside are the same as in the whole; whoever reads a part cuts it out.
+    """
+
+    model: str = ""
+    """Any, if it is empty."""
+    begin_s: float = 0.0
+    end_s: float = inf
 
 
 class RuleError(ValueError):
@@ -57,7 +71,7 @@ class Reader:
                 yield text
         if self._cut() and not self._left_out:
             self.remarks.append(
-                f"line {self.number} has no end: it was read, but may be cut off"
+                f"line {self.number} does not end: it was read, but may be cut off"
             )
 
     def must(self, rule: str) -> Self:

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.chance import generator
-from simulations.formats.reader import MOST_S, Reader, RuleError
-from simulations.trace import Trace, TraceError, in_order, trace
+from simulations.formats.reader import MOST_S, Part, Reader, RuleError
+from simulations.trace import Trace, TraceError, few, in_order, trace
 
 HEAD = "client,t_s,rate_rps,iat_cv,dist,shape,scale"
 WINDOW_S = 600.0
 _MOST = 50_000_000
+_WHOLE = Part()
 
 
 def fits(head: Sequence[str]) -> bool:
@@ -26,7 +27,7 @@ def fits(head: Sequence[str]) -> bool:
     return bool(head) and head[0].strip() == HEAD
 
 
-def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
+def parse(lines: Iterable[str], name: str, seed: int, part: Part = _WHOLE) -> Trace:
     """Return the trace; gaps are drawn by *seed*, for each client and window anew."""
     reader = Reader(lines, name)
     rows = iter(reader)
@@ -46,22 +47,29 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
                 raise RuleError("t_s must be seconds from 0 on, up to ten years")
             if kind not in ("G", "W") or not 0.001 <= shape <= 1e6:
                 raise RuleError("must be G or W, with a shape in [0.001, 1000000]")
-            if count < 0 or total + count > _MOST:
-                raise RuleError(
-                    f"must have no rate below 0, nor lead to over {_MOST:,}"
-                )
-            total += count
-            number = numbers.setdefault(client, len(numbers))
+            if count < 0:
+                raise RuleError("must have no rate below 0")
+            number = numbers.setdefault(f"client-{client}", len(numbers))
             end = max(end, begin + WINDOW_S)
+            if begin >= part.end_s or begin + WINDOW_S <= part.begin_s:
+                continue
+            if part.model and numbers.get(part.model) != number:
+                continue
+            total += count
+            if total > _MOST:
+                raise RuleError(
+                    f"must not lead to over {_MOST:,} requests: take one client, as "
+                    f"--model client-{client}, or less time (--from, --to)"
+                )
             drawn.append(begin + _window(kind, shape, count, seed, f"{client}/{at}"))
             owners.append(np.full(count, number, dtype=np.uint32))
+    if part.model and part.model not in numbers:
+        raise TraceError(f"model {part.model!r}: must be one of {few([*numbers])}")
     if not total:
         raise TraceError(f"{name}: no request; a trace has at least one")
     arrivals, model = np.concatenate(drawn), np.concatenate(owners)
     order = np.argsort(arrivals, kind="stable")
-    models, model = in_order(
-        tuple(f"client-{client}" for client in numbers), model[order]
-    )
+    models, model = in_order(tuple(numbers), model[order])
     return trace(
         arrivals[order],
         source=f"ServeGen clients {name}",

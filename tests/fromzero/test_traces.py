@@ -35,6 +35,19 @@ def test_a_trace_is_made_looked_at_thinned_cut_and_merged(tmp_path):
     assert len(screen) == sum(rows) - 4
 
 
+def test_a_part_is_looked_at_as_it_is_cut_out(tmp_path):
+    both, part = tmp_path / "b.csv", tmp_path / "p.csv"
+    run("generate", tmp_path / "a.csv", *MAKE, "--model", "a")
+    run("generate", tmp_path / "o.csv", *MAKE, "--model", "o")
+    run("merge", tmp_path / "a.csv", tmp_path / "o.csv", "--out", both)
+
+    cut = ("--model", "o", "--from", "10m", "--to", "30m")
+    run("slice", both, part, *cut)
+
+    assert run("summarize", both, *cut)[1:] == run("summarize", part)[1:]
+    assert any(line.split() == ["model", "o"] for line in run("summarize", part))
+
+
 def test_the_same_seed_makes_the_same_file(tmp_path):
     run("generate", tmp_path / "a", *MAKE)
     run("generate", tmp_path / "b", *MAKE)

@@ -41,6 +41,19 @@ def test_one_screen_says_what_is_known_and_no_more():
     assert not any(line.startswith("input tokens") for line in said)
 
 
+def test_each_of_several_models_sleeps_on_its_own():
+    two = trace(
+        [0.0, 30.0, 60.0, 90.0], source="x", span_s=120.0, models=("a", "b"),
+        model=[0, 1, 1, 1],
+    )  # fmt: skip
+
+    said = list(lines(two))
+
+    assert any(line.startswith("models            2; what is above") for line in said)
+    assert any(line.split() == ["a", "1;", "50.0%,", "0.0%,", "0.0%"] for line in said)
+    assert any(line.split() == ["b", "3;", "0.0%,", "0.0%,", "0.0%"] for line in said)
+
+
 @pytest.mark.parametrize(
     ("name", "requests", "rate", "peak_s", "minute", "dispersion"),
     [

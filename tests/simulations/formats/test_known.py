@@ -121,7 +121,7 @@ def test_facts_are_where_they_belong():
         (SAMPLES["azure-counts"] + "2024-05-10 00:61:00,1\n", "x:4: "),
         (SAMPLES["servegen"] + "1,2,1,4,G,nan,1\n", "with a shape in"),
         (SAMPLES["servegen"] + "1,inf,1,4,G,1,1\n", "t_s must be seconds"),
-        (SAMPLES["servegen"] + "1,0,1e9,4,G,1,1\n", "nor lead to over 50,000,000"),
+        (SAMPLES["servegen"] + "1,0,1e9,4,G,1,1\n", "must not lead to over 50,000,000"),
         (SAMPLES["burstgpt"] + "1.7e12,a,1,2,3,x\n", "x:4: "),
         (SAMPLES["mooncake"].replace("3000", "3.5"), "of whole milliseconds"),
         (SAMPLES["mooncake"].replace("10", "10.5"), "must have whole numbers"),
@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
 DOUBTED = {
     OURS + "".join(f"{n * 1_000},a,,,\n" for n in range(300)): "taken for seconds, so",
     OURS + "0.5,a,,,1500\n0.7,a,,,900\n": "2 requests took more than 600 s each",
-    OURS + "0.5,a,,,\n1.0,a,,,": "line 3 has no end: it was read, but may be cut off",
+    OURS + "0.5,a,,,\n1.0,a,,,": "line 3 does not end: it was read, but may be cut off",
     SAMPLES["azure-functions"] + "x,f,2.0,10.0\n": "1 calls began before the trace",
     "time,requests\n0,5\n60,5\n120,5\n150,5\n": "1 bins are shorter",
 }

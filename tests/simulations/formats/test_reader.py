@@ -46,7 +46,7 @@ def test_a_last_line_without_an_end_that_can_be_read_is_doubted():
     reader = Reader(["1\n", "12"], "x")
 
     assert [int(line) for line in reader] == [1, 12]
-    assert reader.remarks == ["line 2 has no end: it was read, but may be cut off"]
+    assert reader.remarks == ["line 2 does not end: it was read, but may be cut off"]
 
 
 def test_a_long_line_is_not_shown_whole():
