@@ -58,7 +58,7 @@ def recording(records: Records) -> Iterator[Files]:
         trace = decisions = None
         if records.trace is not None:
             with _said("record-trace", records.trace):
-                trace = stack.enter_context(Trace(records.trace, monotonic()))
+                trace = stack.enter_context(Trace(records.trace, monotonic))
         if records.decisions is not None:
             with _said("record-decisions", records.decisions):
                 # Line by line: the last call before a crash is the one to have.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -17,16 +18,23 @@ _HEAD = f"""\
 """
 
 
+_MOST_SORTED = 500_000
+"""Lines, some 50 MB; more stay as they are, which whoever reads them puts right."""
+
+
 class Trace:
     """Write each request as it ends; closing puts them in the order of arrival.
 
-    A recording that was cut off is whole lines in the order in which requests ended.
+    The last line says how long was recorded. A recording that was cut off has none, and
+    is whole lines in the order in which requests ended.
     """
 
-    def __init__(self, path: Path, began: float) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path = path
-        self._began = began
+        self._clock = clock
+        self._began = clock()
         self._last = 0.0
+        self._count = 0
         self._sorted = True
         # Line by line, so that a crash loses none and a reader may follow.
         self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
@@ -41,8 +49,10 @@ class Trace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        length = max(self._last, self._clock() - self._began)
+        self._file.write(f"# span_s: {length:.6f}\n")
         self._file.close()
-        if not self._sorted:
+        if not self._sorted and self._count <= _MOST_SORTED:
             _sort(self._path)
 
     def add(
@@ -53,13 +63,14 @@ class Trace:
         service_s: float | None,
         tokens: tuple[int | None, int | None] = (None, None),
     ) -> None:
-        """Write one request; *arrived* is in the seconds that *began* was in.
+        """Write one request; *arrived* is in the seconds of the clock.
 
         A *service_s* of None: no replica ever saw it.
         """
         at = max(0.0, arrived - self._began)
         self._sorted = self._sorted and at >= self._last
         self._last = max(at, self._last)
+        self._count += 1
         taken, made = ("" if each is None else each for each in tokens)
         name = f'"{model}"' if "," in model else model
         served = "" if service_s is None else f"{service_s:.6f}"
@@ -70,8 +81,8 @@ def _sort(path: Path) -> None:
     with path.open(encoding="utf-8") as file:
         lines = file.readlines()
     head = _HEAD.count("\n")
-    rows = sorted(lines[head:], key=lambda line: float(line.partition(",")[0]))
+    rows = sorted(lines[head:-1], key=lambda line: float(line.partition(",")[0]))
     whole = path.with_name(f"{path.name}.part")
     with whole.open("w", encoding="utf-8") as file:
-        file.writelines(lines[:head] + rows)
+        file.writelines([*lines[:head], *rows, lines[-1]])
     whole.replace(path)

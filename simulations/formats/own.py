@@ -21,6 +21,7 @@ _RULE = "must have a number of seconds from 0 on, and no negative number"
 _LONG_S = 2 * 86_400.0
 _BLOCK = 1 << 16
 _MOST_REMARKS = 20
+_RECORDED = "--record-trace"
 _NOTES = ("source", "span_s")
 
 
@@ -66,6 +67,10 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
         raise TraceError(f"{name}: span_s is {span!r}, not a number") from None
     if span_s is not None and not 0.0 <= span_s <= MOST_S:
         raise TraceError(f"{name}: span_s is {span}; must be seconds, up to ten years")
+    if span is None and _RECORDED in notes.get("source", ""):
+        remarks.append(
+            "the recording was not ended: it is taken to end with its last request"
+        )
     reader.remarks[:0] = remarks
     found = columns.trace(reader, notes.get("source", name), span_s=span_s)
     return _doubted(found, name)

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from fromzero.trace import COLUMNS, Trace
+from simulations.formats.known import read
 
 
 def rows(path):
@@ -15,19 +16,20 @@ def rows(path):
 def test_a_request_is_a_row_of_the_simulators_format(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, began=100.0) as trace:
+    with Trace(path, clock=lambda: 100.0) as trace:
         trace.add("ns/llm", arrived=101.5, service_s=0.25, tokens=(7, 16))
 
-    assert path.read_text().splitlines()[-2:] == [
+    assert path.read_text().splitlines()[-3:] == [
         COLUMNS,
         "1.500000,ns/llm,7,16,0.250000,",
+        "# span_s: 1.500000",
     ]
 
 
 def test_what_is_not_known_is_empty(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, began=0.0) as trace:
+    with Trace(path, clock=lambda: 0.0) as trace:
         trace.add("iris", arrived=1.0, service_s=None)
 
     (row,) = rows(path)
@@ -37,7 +39,7 @@ def test_what_is_not_known_is_empty(tmp_path):
 def test_rows_are_in_the_order_of_arrival_once_it_is_closed(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, began=0.0) as trace:
+    with Trace(path, clock=lambda: 0.0) as trace:
         for arrived in (3.0, 1.0, 2.0):
             trace.add("iris", arrived=arrived, service_s=0.0)
 
@@ -48,10 +50,51 @@ def test_rows_are_in_the_order_of_arrival_once_it_is_closed(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_its_end_says_how_long_was_recorded_and_is_read_so(tmp_path):
+    path, times = tmp_path / "trace.csv", iter([100.0, 160.0])
+
+    with Trace(path, clock=lambda: next(times)) as trace:
+        trace.add("iris", arrived=103.0, service_s=0.5)
+        trace.add("iris", arrived=101.0, service_s=4.5)
+
+    found = read(path)
+    assert (found.arrivals.tolist(), found.span_s) == ([1.0, 3.0], 60.0)
+    assert found.remarks == ()
+
+
+def test_many_lines_are_left_in_the_order_of_their_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("fromzero.trace._MOST_SORTED", 1)
+    path = tmp_path / "trace.csv"
+
+    with Trace(path, clock=lambda: 0.0) as trace:
+        for arrived in (3.0, 1.0):
+            trace.add("iris", arrived=arrived, service_s=0.0)
+
+    assert [row["arrival_s"] for row in rows(path)] == ["3.000000", "1.000000"]
+    assert read(path).remarks == (
+        "1 lines put in order: requests are recorded as they end",
+    )
+
+
+def test_a_recording_that_is_cut_off_is_read_and_said_to_be(tmp_path):
+    path = tmp_path / "trace.csv"
+
+    with Trace(path, clock=lambda: 0.0) as trace:
+        trace.add("iris", arrived=2.0, service_s=0.5)
+        trace.add("iris", arrived=1.0, service_s=2.5)
+        found = read(path)
+
+    assert found.arrivals.tolist() == [1.0, 2.0]
+    assert found.remarks == (
+        "the recording was not ended: it is taken to end with its last request",
+        "1 lines put in order: requests are recorded as they end",
+    )
+
+
 def test_a_recording_that_is_cut_off_is_whole_lines(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, began=0.0) as trace:
+    with Trace(path, clock=lambda: 0.0) as trace:
         trace.add("iris", arrived=1.0, service_s=0.5)
 
         assert path.read_text().endswith(",0.500000,\n")
@@ -61,7 +104,7 @@ def test_a_recording_that_is_cut_off_is_whole_lines(tmp_path):
 def test_a_request_from_before_the_recording_arrived_as_it_began(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, began=10.0) as trace:
+    with Trace(path, clock=lambda: 10.0) as trace:
         trace.add("iris", arrived=9.0, service_s=2.0)
 
     assert rows(path)[0]["arrival_s"] == "0.000000"
@@ -71,7 +114,7 @@ def test_a_recording_is_closed_when_what_it_records_fails(tmp_path):
     path = tmp_path / "trace.csv"
 
     def fail():
-        with Trace(path, began=0.0) as trace:
+        with Trace(path, clock=lambda: 0.0) as trace:
             trace.add("iris", arrived=2.0, service_s=0.0)
             trace.add("iris", arrived=1.0, service_s=0.0)
             raise ArithmeticError

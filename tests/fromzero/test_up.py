@@ -237,6 +237,31 @@ def test_what_was_recorded_is_replayed_without_a_difference(place, tmp_path):
     assert [row.split(",")[1] for row in rows] == ["default/echo"] * 3
 
 
+def test_a_recording_that_was_killed_is_summed_up_simulated_and_tuned(place, tmp_path):
+    write(place, document(maxReplicas=2))
+    trace = tmp_path / "trace.csv"
+    with up(str(place), "--record-trace", str(trace)) as running:
+        for _ in range(4):
+            assert running.ask("echo")[0] == 200
+        wait_until(lambda: trace.read_text().count("default/echo") == 4)
+        running.process.kill()
+        running.process.wait(10)
+    note = "the recording was not ended"
+
+    on_it = (str(place), "--trace", str(trace), "--cold-start", "5s")
+    for command in (
+        ("trace", "summarize", str(trace)),
+        ("simulate", *on_it),
+        ("tune", *on_it, "--slo", "p99_wait<1h", "--points", "8", "--jobs", "1"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "fromzero", *command],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (command, done.stderr)
+        assert note in done.stdout
+
+
 def refused(*args: str) -> str:
     """Return what `up` says of what it cannot use, after exit status 2."""
     command = [sys.executable, "-m", "fromzero", "up", *args]
