@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import compress
 from math import ceil, inf
 
 from autoscaler.core.domain import Mode, RevisionKey
-from simulations.cluster import Part
+from simulations.cluster import Machine, Part
 from simulations.run import End, Run
 
 
@@ -42,6 +44,8 @@ class Figures:
     """Starts that waited for a place on a node."""
     unplaced_max_s: float = 0.0
     """The longest of those waits."""
+    gpus: int = 0
+    """Of a replica."""
     retries: int = 0
     """Attempts that were not answered, and that their clients made again."""
 
@@ -63,27 +67,52 @@ class NodeFigures:
     """GPU-seconds of all nodes, from asked for until gone, used or not."""
     pulled: int
     """Images that came to a node."""
+    paid: bool
+    """Nodes may be added, so that they are what is paid, and not replicas alone."""
 
 
 def figures(run: Run) -> tuple[Figures, ...]:
     """Sum a run up, one entry for each workload, in their order."""
+    sources = run.requests.sources
+    ends = Counter(zip(sources, run.ends, strict=True))
+    cold = Counter(compress(sources, run.cold))
+    waits: dict[int, list[float]] = defaultdict(list)
+    delayed: Counter[int] = Counter()
+    answered = int(End.ANSWERED)
+    for number, wait in run.waits.items():
+        delayed[sources[number]] += not run.cold[number]
+        if run.ends[number] == answered:
+            waits[sources[number]].append(wait)
+    machines: dict[RevisionKey, list[Machine]] = defaultdict(list)
+    for machine in run.machines:
+        machines[machine.key].append(machine)
     return tuple(
-        _figures(run, source, load.key)
+        _figures(
+            run,
+            load.key,
+            ends=tuple((end, ends[source, end]) for end in End),
+            cold=cold[source],
+            delayed=delayed[source],
+            waits=sorted(waits[source]),
+            machines=machines[load.key],
+        )
         for source, load in enumerate(run.requests.workloads)
     )
 
 
 def node_figures(run: Run) -> NodeFigures | None:
     """Sum up the nodes of a run; None: replicas were placed nowhere."""
-    if not run.nodes:
+    if run.pool is None:
         return None
+    nodes = run.pool.nodes
     return NodeFigures(
-        most=most_at_once((node.asked, node.gone) for node in run.nodes),
-        added=sum(1 for node in run.nodes if node.added),
+        most=most_at_once((node.asked, node.gone) for node in nodes),
+        added=sum(1 for node in nodes if node.added),
         gpu_s=sum(
-            node.gpus * (min(node.gone, run.until) - node.asked) for node in run.nodes
+            node.gpus * (min(node.gone, run.until) - node.asked) for node in nodes
         ),
-        pulled=sum(node.pulled for node in run.nodes),
+        pulled=sum(node.pulled for node in nodes),
+        paid=run.pool.facts.grow,
     )
 
 
@@ -112,19 +141,17 @@ def render(run: Run) -> str:
     return "\n".join(lines)
 
 
-def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
-    mine = [n for n, each in enumerate(run.requests.sources) if each == source]
-    counts = dict.fromkeys(End, 0)
-    for number in mine:
-        counts[End(run.ends[number])] += 1
-    waits = sorted(
-        run.waits[number]
-        for number in mine
-        if number in run.waits and run.ends[number] == End.ANSWERED
-    )
-    zeros = counts[End.ANSWERED] - len(waits)
-    cold = sum(run.cold[number] for number in mine)
-    machines = [machine for machine in run.machines if machine.key == key]
+def _figures(
+    run: Run,
+    key: RevisionKey,
+    *,
+    ends: tuple[tuple[End, int], ...],
+    cold: int,
+    delayed: int,
+    waits: Sequence[float],
+    machines: Sequence[Machine],
+) -> Figures:
+    zeros = dict(ends)[End.ANSWERED] - len(waits)
     placed = [machine for machine in machines if machine.placed < inf]
     unplaced = [
         min(machine.placed, machine.gone, run.until) - machine.launched
@@ -133,10 +160,10 @@ def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
     ]
     return Figures(
         key=key,
-        requests=len(mine),
-        ends=tuple(counts.items()),
+        requests=sum(count for _, count in ends),
+        ends=ends,
         cold=cold,
-        delayed=sum(1 for n in mine if n in run.waits and not run.cold[n]),
+        delayed=delayed,
         wait_p50_s=quantile_of(waits, zeros, 0.5),
         wait_p95_s=quantile_of(waits, zeros, 0.95),
         wait_p99_s=quantile_of(waits, zeros, 0.99),
@@ -153,6 +180,7 @@ def _figures(run: Run, source: int, key: RevisionKey) -> Figures:
         ),
         unplaced=len(unplaced),
         unplaced_max_s=max(unplaced, default=0.0),
+        gpus=max((machine.gpus for machine in machines), default=0),
         retries=sum(n for (of, _), n in run.retries.items() if of == key),
     )
 

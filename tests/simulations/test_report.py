@@ -123,7 +123,7 @@ def test_a_reason_of_a_decision_that_is_not_shown_still_changes_the_page():
 def test_a_workload_without_a_request_has_a_page_too():
     alone = run()
     alone.requests = merge([workload(LLM)], seed=1)
-    alone.ends = bytearray()
+    alone.ends, alone.cold, alone.waits = bytearray(), bytearray(), {}
 
     (figure,) = figures(alone)
 
