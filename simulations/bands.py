@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class Bands:
     """Where 95 of 100 draws lie: least and most."""
 
     cost_s: tuple[float, float]
-    """Replica-seconds, of as many hours."""
+    """Of as many hours; GPU-seconds, or replica-seconds without GPUs."""
     p99_s: tuple[float, float]
     cold: tuple[float, float]
     """Share of requests that found no ready replica."""
@@ -42,7 +43,7 @@ def bands(run: Run, *, seed: int) -> Bands:
     answered = ends == End.ANSWERED
     cold = np.bincount(hour, np.frombuffer(run.cold, dtype=np.uint8), blocks)
     count = np.bincount(hour, minlength=blocks)
-    cost = _alive(run, blocks)
+    cost = _paid(run, blocks)
     groups = [waits[answered & (hour == block)] for block in range(blocks)]
     chance = generator(seed, "bands")
     costs, nearly, shares = [], [], []
@@ -62,18 +63,26 @@ def bands(run: Run, *, seed: int) -> Bands:
     )
 
 
-def _alive(run: Run, blocks: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the replica-seconds of each hour."""
+def _paid(run: Run, blocks: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return what each hour costs: its replicas, or its nodes where those are paid."""
     edges = np.arange(blocks + 1) * BLOCK_S
     edges[-1] = max(edges[-1], run.until)
     found = np.zeros(blocks)
-    for machine in run.machines:
-        end = min(machine.gone, run.until)
-        first = int(machine.launched // BLOCK_S)
+    gpus = any(machine.gpus for machine in run.machines)
+    spans = [
+        (machine.placed, machine.gone, machine.gpus if gpus else 1)
+        for machine in run.machines
+        if machine.placed < inf
+    ]
+    if gpus and run.pool is not None and run.pool.facts.grow:
+        spans = [(node.asked, node.gone, node.gpus) for node in run.pool.nodes]
+    for begin, gone, weight in spans:
+        end = min(gone, run.until)
+        first = int(begin // BLOCK_S)
         last = min(blocks - 1, int(end // BLOCK_S))
         for block in range(first, last + 1):
-            low = max(machine.launched, edges[block])
-            found[block] += max(0.0, min(end, edges[block + 1]) - low)
+            low = max(begin, edges[block])
+            found[block] += weight * max(0.0, min(end, edges[block + 1]) - low)
     return found
 
 

@@ -13,7 +13,7 @@ from autoscaler.core.domain import Replica, RevisionKey, StartFailure
 from simulations.chance import exponential, uniform
 from simulations.coldstart import A_SECOND, ColdStart
 from simulations.engine import Engine, Rank
-from simulations.nodes import Node, Nodes
+from simulations.nodes import Nodes, Pool
 from simulations.starting import Starting
 
 
@@ -77,6 +77,7 @@ class Machine:
 
     __slots__ = (
         "gone",
+        "gpus",
         "id",
         "in_flight",
         "key",
@@ -106,6 +107,8 @@ class Machine:
         self.launched = now
         self.placed = now
         """Since when it has its GPUs and costs; inf: it waits for a place on a node."""
+        self.gpus = 0
+        """That it takes."""
         self.node = 0
         """The number of the node it is on, where there are nodes."""
         self.listening = False
@@ -175,9 +178,9 @@ class Cluster:
             )
 
     @property
-    def nodes(self) -> list[Node]:
-        """Every node there has been; none: replicas are placed nowhere."""
-        return [] if self._starting is None else self._starting.pool.nodes
+    def pool(self) -> Pool | None:
+        """The nodes there are; None: replicas are placed nowhere."""
+        return None if self._starting is None else self._starting.pool
 
     def configure(self, key: RevisionKey, behaviour: Behaviour, gpus: int = 0) -> None:
         """Let replicas of *key* behave so from now on, each with so many GPUs."""
@@ -232,6 +235,7 @@ class Cluster:
         behaviour = self._behaviours[key]
         self._starts[key] = number = self._starts[key] + 1
         machine = Machine(key, number, now, behaviour.slowing)
+        machine.gpus = self._gpus[key]
         self.machines.append(machine)
         self._groups[key][machine.id] = machine
         if self._starting is None:
@@ -239,7 +243,7 @@ class Cluster:
             return
         machine.placed = inf
         image = behaviour.image or str(key)
-        self._starting.enter(machine, self._gpus[key], behaviour.cold_start, image)
+        self._starting.enter(machine, behaviour.cold_start, image)
 
     def _place(self, machine: Machine, now: float) -> None:
         machine.placed = machine.since = now

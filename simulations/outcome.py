@@ -49,7 +49,7 @@ class Outcome:
     figures: tuple[Figures, ...]
     """One for each revision."""
     gpus: int
-    """GPUs of a replica; 0: GPU-seconds are replica-seconds."""
+    """GPUs of a replica, the most; 0: GPU-seconds are replica-seconds."""
     waits: tuple[tuple[float, float], ...] = ()
     """Quantiles of the wait of all that were answered: share in [0, 1], seconds."""
     mean_wait_s: float = 0.0

@@ -9,7 +9,7 @@ from enum import IntEnum
 from autoscaler.core.commands import Decided, Scale
 from autoscaler.core.domain import RevisionKey
 from simulations.cluster import Machine
-from simulations.nodes import Node
+from simulations.nodes import Pool
 from simulations.workload import Requests
 
 
@@ -51,5 +51,5 @@ class Run:
     crashes: Counter[RevisionKey]
     retries: Counter[tuple[RevisionKey, End]] = field(default_factory=Counter)
     """Attempts after which the client tried again, by how they ended."""
-    nodes: list[Node] = field(default_factory=list)
-    """Each there has been; none: replicas were placed nowhere."""
+    pool: Pool | None = None
+    """The nodes there were; None: replicas were placed nowhere."""

@@ -26,9 +26,9 @@ class Start:
 
     __slots__ = ("gpus", "image", "machine", "node", "phases", "place", "since")
 
-    def __init__(self, machine: Machine, gpus: int, start: ColdStart, image: str):
+    def __init__(self, machine: Machine, start: ColdStart, image: str) -> None:
         self.machine = machine
-        self.gpus = gpus
+        self.gpus = machine.gpus
         self.image = image
         self.phases = start
         self.place = 0
@@ -75,9 +75,9 @@ class Starting:
         self._node: Phase | None = None
         """What a new node takes: the last that was launched says so."""
 
-    def enter(self, machine: Machine, gpus: int, how: ColdStart, image: str) -> None:
+    def enter(self, machine: Machine, how: ColdStart, image: str) -> None:
         """Launch a replica: place it, or have it wait for a place."""
-        start = Start(machine, gpus, how, image)
+        start = Start(machine, how, image)
         self._starts[machine.id] = start
         self._waiting.append(start)
         for phase in how:

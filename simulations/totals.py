@@ -32,6 +32,8 @@ class Totals:
     busy_s: float
     idle_s: float
     draining_s: float
+    unused_s: float
+    """Of nodes that may be added, so that they are paid, with no replica on it."""
     p50_s: float
     """Of the waits of all that were answered."""
     p95_s: float
@@ -48,7 +50,8 @@ class Totals:
     @property
     def cost_s(self) -> float:
         """All seconds that somebody pays for."""
-        return self.loading_s + self.busy_s + self.idle_s + self.draining_s
+        used = self.loading_s + self.busy_s + self.idle_s + self.draining_s
+        return used + self.unused_s
 
     @property
     def cold_share(self) -> float:
@@ -60,11 +63,17 @@ def totals(outcome: Outcome) -> Totals:
     sums = outcome.figures
     ends = _ends(sums)
     quantiles = dict(outcome.waits)
-    unit = max(1, outcome.gpus)
+    nodes = outcome.nodes
 
     def seconds(part: Part) -> float:
-        return unit * sum(dict(each.seconds)[part] for each in sums)
+        return sum(
+            (each.gpus if outcome.gpus else 1) * dict(each.seconds)[part]
+            for each in sums
+        )
 
+    unused_s = 0.0
+    if nodes is not None and nodes.paid and outcome.gpus:
+        unused_s = max(0.0, nodes.gpu_s - sum(map(seconds, Part)))
     return Totals(
         requests=sum(each.requests for each in sums),
         answered=ends[End.ANSWERED],
@@ -79,6 +88,7 @@ def totals(outcome: Outcome) -> Totals:
         busy_s=seconds(Part.BUSY),
         idle_s=seconds(Part.IDLE),
         draining_s=seconds(Part.DRAINING),
+        unused_s=unused_s,
         p50_s=quantiles.get(0.5, 0.0),
         p95_s=quantiles.get(0.95, 0.0),
         p99_s=quantiles.get(0.99, 0.0),
@@ -87,7 +97,7 @@ def totals(outcome: Outcome) -> Totals:
         retries=sum(each.retries for each in sums),
         unplaced=sum(each.unplaced for each in sums),
         unplaced_max_s=max((each.unplaced_max_s for each in sums), default=0.0),
-        nodes=outcome.nodes,
+        nodes=nodes,
     )
 
 

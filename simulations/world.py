@@ -207,7 +207,7 @@ class World:
             machines=self.cluster.machines,
             failures=self.cluster.failures,
             crashes=self.cluster.crashes,
-            nodes=self.cluster.nodes,
+            pool=self.cluster.pool,
         )
 
     # Between the machines.

@@ -13,6 +13,8 @@ from simulations.totals import Totals, totals
 
 _HOUR_S = 3_600.0
 _LEAST_S = 0.01
+_PARTS = "loading", "busy", "idle", "draining", "unused"
+"""What is paid, by the names of the fields of Totals and of the page's styles."""
 
 _ABOUT = {
     "the pick": "<em>the pick</em> has the settings that the search has chosen",
@@ -51,11 +53,15 @@ _RETRY_ROW = (
     "last attempt came to is counted above",
 )
 _NODE_ROWS = (
+    (
+        "unused",
+        "of nodes that may be added, so that they are paid from when they are asked "
+        "for: no replica was on it",
+    ),
     ("waited for a place", "starts for which no node had enough free GPUs"),
     (
         "GPU-hours of nodes",
-        "of all nodes from when they were asked for, whether or not replicas were on "
-        "them",
+        "of all nodes, whether or not replicas were on them",
     ),
     ("images pulled", "to nodes that did not have them"),
 )
@@ -133,6 +139,8 @@ def rows(found: Sequence[Totals], counted: str) -> Iterator[tuple[str, list[str]
     yield "  busy", hours([each.busy_s for each in found])
     yield "  idle", hours([each.idle_s for each in found])
     yield "  draining", hours([each.draining_s for each in found])
+    if any(each.unused_s for each in found):
+        yield "  unused", hours([each.unused_s for each in found])
     yield "requests that found none ready", share([each.cold for each in found])
     yield "  waited though one was ready", share([each.delayed for each in found])
     yield "waited, half up to", [duration(each.p50_s) for each in found]
@@ -152,7 +160,8 @@ def rows(found: Sequence[Totals], counted: str) -> Iterator[tuple[str, list[str]
         yield "  longest", [duration(each.unplaced_max_s) for each in found]
         yield "nodes at once, at most", [f"{each.most:,}" for each in nodes]
         yield "  added", [f"{each.added:,}" for each in nodes]
-        yield "GPU-hours of nodes", hours([each.gpu_s for each in nodes])
+        if not any(each.paid for each in nodes):
+            yield "GPU-hours of nodes", hours([each.gpu_s for each in nodes])
         yield "images pulled", [f"{each.pulled:,}" for each in nodes]
 
 
@@ -163,6 +172,7 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     height = 40.0 + 40.0 * len(found) + svg.BOTTOM
     x = svg.linear(0.0, most, svg.LEFT + 90, svg.WIDTH - svg.RIGHT - 50)
     body = []
+    shown = _PARTS if any(each.unused_s for each in found) else _PARTS[:-1]
     for value in svg.ticks(0.0, most):
         at, bottom = x(value), height - svg.BOTTOM
         body.append(
@@ -172,7 +182,7 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     for place, (each, outcome) in enumerate(zip(found, outcomes, strict=True)):
         top, begin = 20.0 + 40.0 * place, 0.0
         body.append(svg.text(x(0.0) - 8, top + 17, outcome.name, "end", "name"))
-        for part in ("loading", "busy", "idle", "draining"):
+        for part in shown:
             value = getattr(each, f"{part}_s") / _HOUR_S
             low, high = x(begin), x(begin + value)
             body.append(
@@ -192,7 +202,7 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield "idle are what good settings save.</p><figure class='fits'>"
     yield svg.drawing(f"{unit(outcomes[0])} by part", said, "".join(body), height)
     yield '<ul class="legend">'
-    for part in ("loading", "busy", "idle", "draining"):
+    for part in shown:
         yield (
             f'<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="{part}" '
             f'width="10" height="10"/></svg> {part}</li>'

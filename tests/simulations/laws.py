@@ -91,7 +91,7 @@ def the_budget_is_kept(run: Run, scenario: Scenario) -> None:
 
 def no_node_gives_what_it_has_not(run: Run, scenario: Scenario) -> None:
     needs = {model.key: model.spec.needs.gpus for model in scenario.models}
-    for node in run.nodes:
+    for node in run.pool.nodes if run.pool else ():
         mine = [m for m in run.machines if m.node == node.number]
         assert most_at_once(mine, lambda m: needs[m.key]) <= node.gpus
         assert all(node.up <= m.placed and m.gone <= node.gone for m in mine)

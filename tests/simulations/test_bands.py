@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from autoscaler.core.domain import Needs
 from simulations.bands import bands
-from simulations.coldstart import measured
+from simulations.coldstart import measured, parse
+from simulations.nodes import Nodes
 from simulations.plan import Question, outcome, scenario
 from simulations.shapes import Shape, Sizes, made
 from simulations.totals import totals
@@ -40,3 +44,19 @@ def test_hours_that_differ_make_wider_bands_than_hours_alike():
         widths.append((high - low) / totals(outcome("x", {A: SLEEPY}, played)).cost_s)
 
     assert widths[0] < widths[1]
+
+
+def test_gpus_count_each_and_nodes_whole_where_they_may_be_added():
+    load = made(
+        Shape(kind="on-off", rate=0.02, span_s=86_400.0, off_s=20_000.0),
+        Sizes(service_s=4.0),
+        seed=2,
+    )
+    spec = replace(SLEEPY, needs=Needs(gpus=2))
+    asked = Question(trace=load, keys={"model": A}, cold_start=parse("node(60s)"))
+    for nodes in (None, Nodes(count=0, most=9, gpus=2), Nodes(count=9, most=9, gpus=2)):
+        played = World(scenario(replace(asked, nodes=nodes), {A: spec})).run()
+
+        cost_s = totals(outcome("x", {A: spec}, played)).cost_s
+        low, high = bands(played, seed=1).cost_s
+        assert low < cost_s < high

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autoscaler.core.commands import Decided, Scale
 from autoscaler.core.domain import Decision, Mode, Observation, RevisionKey
 from simulations.cluster import Machine, Part
-from simulations.nodes import Node
+from simulations.nodes import Nodes, Pool
 from simulations.report import figures, node_figures, quantile_of, render
 from simulations.run import End, Run
 from simulations.workload import Workload, merge
@@ -180,18 +180,16 @@ def test_a_start_that_waited_for_a_place_counts_from_when_it_had_it():
 def test_nodes_are_paid_from_when_they_are_asked_for_until_they_are_gone():
     found = run()
     assert node_figures(found) is None
-    one, two, three = (
-        Node(n, 4, inf, at) for n, at in ((1, 0.0), (2, 10.0), (3, 60.0))
-    )
+    found.pool = Pool(Nodes(count=1, most=3, gpus=4), 0.0)
+    (one,) = found.pool.nodes
+    two, _ = found.pool.add(10.0), found.pool.add(60.0)
     one.pulled, two.pulled = 2, 1
-    two.added = three.added = True
-    two.gone = 30.0
-    found.nodes += [one, two, three]
+    found.pool.remove(two, 30.0)
 
     nodes = node_figures(found)
 
     assert nodes is not None
-    assert (nodes.most, nodes.added, nodes.pulled) == (2, 2, 3)
+    assert (nodes.most, nodes.added, nodes.pulled, nodes.paid) == (2, 2, 3, True)
     assert nodes.gpu_s == 4 * (100.0 + 20.0 + 40.0)
     assert "at most 2 nodes, 2 of them added: 640.000 GPU-seconds, 3 images" in render(
         found

@@ -13,7 +13,7 @@ from autoscaler.core.domain import Replica, RevisionKey, StartFailure
 from simulations.cluster import Behaviour, Cluster, Failing, Machine, Part
 from simulations.coldstart import parse
 from simulations.engine import Engine
-from simulations.nodes import Nodes
+from simulations.nodes import Node, Nodes
 from simulations.nodes import parse as nodes
 from simulations.report import figures, node_figures, render
 from simulations.workload import Phase, poisson
@@ -51,6 +51,11 @@ class Site:
     def scale(self, at: float, key: RevisionKey, replicas: int) -> None:
         self.engine.run(until=at)
         self.cluster.scale(key, replicas, ())
+
+    @property
+    def nodes(self) -> list[Node]:
+        assert self.cluster.pool is not None
+        return self.cluster.pool.nodes
 
     def end(self, until: float) -> dict[str, float]:
         self.engine.run(until=until)
@@ -101,7 +106,7 @@ def test_an_image_is_pulled_once_a_node_whoever_waits_for_it():
         **{f"llm-{n}": 15.0 for n in (1, 2, 3, 4)},
         "llm-5": 205.0,
     }
-    assert [node.pulled for node in site.cluster.nodes] == [1, 1]
+    assert [node.pulled for node in site.nodes] == [1, 1]
 
 
 def test_each_revision_has_its_own_image_and_those_of_one_name_share_it():
@@ -217,7 +222,7 @@ def test_a_new_node_is_paid_for_by_whom_no_other_has_room_for():
         "llm-3": 355.0,
         "llm-4": 355.0,
     }
-    first, second = site.cluster.nodes
+    first, second = site.nodes
     assert (first.asked, first.up, first.gone) == (0.0, 0.0, inf)
     assert (second.asked, second.up, second.gone) == (20.0, 260.0, inf)
     machine = site.cluster.machines[1]
@@ -235,7 +240,7 @@ def test_a_node_that_nobody_is_on_goes_and_the_next_start_pays_anew():
     site.scale(300.0, LLM, 1)
 
     assert site.end(400.0) == {"llm-1": 70.0, "llm-2": 179.0, "llm-3": 370.0}
-    assert [(node.asked, node.gone) for node in site.cluster.nodes] == [
+    assert [(node.asked, node.gone) for node in site.nodes] == [
         (0.0, 300.0),
         (300.0, inf),
     ]
@@ -250,7 +255,7 @@ def test_who_waits_for_a_node_takes_a_place_that_is_free_before_and_the_node_goe
     site.scale(20.0, LLM, 0)
 
     assert site.end(400.0) == {"llm-1": 5.0, "text-1": 25.0}
-    assert [(node.up, node.gone) for node in site.cluster.nodes] == [
+    assert [(node.up, node.gone) for node in site.nodes] == [
         (0.0, inf),
         (250.0, 300.0),
     ]
@@ -272,7 +277,7 @@ def test_nodes_that_come_are_asked_for_by_what_fits_them_together():
     site.scale(0.0, LLM, 6)
 
     assert set(site.end(400.0).values()) == {245.0}
-    assert len(site.cluster.nodes) == 2
+    assert len(site.nodes) == 2
 
 
 def test_a_start_that_fails_has_had_its_place_and_gives_it_back():
@@ -285,7 +290,7 @@ def test_a_start_that_fails_has_had_its_place_and_gives_it_back():
     # The second is placed when the first has failed, and fails as well.
     assert site.end(60.0) == {}
     assert [at for at, _ in site.failures] == [3.0, 6.0]
-    assert site.cluster.nodes[0].free == 1
+    assert site.nodes[0].free == 1
 
 
 def test_a_phase_of_nothing_is_over_at_once_but_not_before_it_is_seen():
@@ -333,7 +338,7 @@ def test_whatever_is_ordered_the_gpus_of_a_node_are_never_exceeded(
     site, again = run(), run()
 
     machines = site.cluster.machines
-    for node in site.cluster.nodes:
+    for node in site.nodes:
         mine = [m for m in machines if m.node == node.number]
         assert most_at_once(mine) * gpus <= node.gpus
         for machine in mine:
@@ -351,7 +356,7 @@ def test_whatever_is_ordered_the_gpus_of_a_node_are_never_exceeded(
             took = site.listened[name] - machine.placed
             assert took >= loaded / 1e9 * (1 - 1e-9)
     living = [m for m in machines if m.gone == inf]
-    assert sum(node.replicas for node in site.cluster.nodes) == sum(
+    assert sum(node.replicas for node in site.nodes) == sum(
         1 for m in living if m.placed < inf
     )
     assert all(m.listening for m in living if m.placed < inf), "no load is lost"

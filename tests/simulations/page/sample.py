@@ -41,6 +41,7 @@ def outcome(name: str = "these settings", *, cold: int = 20, idle_s: float = 900
             (Part.LOADING, 300.0), (Part.IDLE, idle_s), (Part.BUSY, 600.0),
             (Part.DRAINING, 10.0),
         ),
+        gpus=1,
     )  # fmt: skip
     moment = Moment(
         at=10.0, model=HOSTILE, ready=0, desired=1, applied=1, mode="stable",

@@ -42,7 +42,7 @@ def test_the_table_has_a_column_for_each_outcome_and_parts_sum_up():
 
 
 def test_nodes_have_rows_only_where_there_are_some():
-    nodes = NodeFigures(most=2, added=1, gpu_s=7_200.0, pulled=3)
+    nodes = NodeFigures(most=2, added=1, gpu_s=7_200.0, pulled=3, paid=False)
 
     plain = text(parts.comparison(OUTCOMES))
     placed = text(parts.comparison([replace(each, nodes=nodes) for each in OUTCOMES]))
@@ -52,6 +52,19 @@ def test_nodes_have_rows_only_where_there_are_some():
     assert "<dt>GPU-hours of nodes</dt>" in placed
     assert "nodes" not in plain
     assert "place" not in plain
+
+
+def test_what_is_paid_and_not_used_is_a_part_where_nodes_are_added():
+    nodes = NodeFigures(most=2, added=1, gpu_s=36_000.0, pulled=3, paid=True)
+    grows = [replace(each, nodes=nodes) for each in OUTCOMES]
+
+    said = text(parts.comparison(grows))
+
+    rows = dict(re.findall(r"<tr><th[^>]*>([^<]*)</th><td>([^<]*)</td>", said))
+    assert (rows["GPU-hours"], rows["unused"]) == ("10.00", "9.50")
+    assert "GPU-hours of nodes" not in rows
+    assert 'class="unused"' in text(parts.costs(grows))
+    assert "unused" not in text(parts.costs(OUTCOMES))
 
 
 def test_clients_that_leave_are_counted_where_some_did():
