@@ -199,7 +199,10 @@ def costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     )
     yield "<h2>What the time went into</h2><p>All that a replica costs until it is "
     yield "gone: while it starts, answers, waits for requests, and stops. Loading and "
-    yield "idle are what good settings save.</p><figure class='fits'>"
+    yield "idle are what good settings save."
+    if len(shown) == len(_PARTS):
+        yield " Unused is what nodes cost on which there is no replica."
+    yield "</p><figure class='fits'>"
     yield svg.drawing(f"{unit(outcomes[0])} by part", said, "".join(body), height)
     yield '<ul class="legend">'
     for part in shown:
