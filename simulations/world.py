@@ -27,6 +27,7 @@ from autoscaler.core.domain import (
 from autoscaler.core.fleet import Fleet
 from autoscaler.core.judge import Judge, judge
 from autoscaler.core.messages import Downlink, Gone, Sample, View
+from autoscaler.core.quiet import Foresight, Windows
 from autoscaler.core.shares import Shares
 from simulations.cluster import Behaviour, Cluster, Machine, Part
 from simulations.engine import Engine, Rank
@@ -94,22 +95,23 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         now = 0.0
         self.engine = Engine(now=now)
-        decides: Judge = judge
         # Late ticks drift, and a tick between a second's begin and its report sees a
         # window of fewer seconds: what comes of those is not known before.
         odd = scenario.late_s or scenario.sample_at_s
         self._leaps = not (scenario.walks or odd)
         self._adapt: Callable[[RevisionSpec], RevisionSpec] = unchanged
+        decides: Judge = judge
+        foresight: Foresight = Windows()
         if scenario.policy is not None:
             self._adapt = scenario.policy.adapt
             if scenario.policy.begin is not None:
-                decides, self._leaps = Judging(scenario.policy.begin()), False
+                decides = foresight = Judging(scenario.policy.begin())
         self.fleet = Fleet(
             budget=scenario.budget,
             now=now,
             tick_s=scenario.tick_s,
-            leaps=self._leaps,
             judge=decides,
+            foresight=foresight if self._leaps else None,
         )
         self.cluster = Cluster(
             self.engine, self, seed=scenario.seed, nodes=scenario.nodes

@@ -23,6 +23,16 @@ def highest(peaks: Peaks, value: int, delay_s: int, now: float) -> tuple[Peaks, 
     return peaks, peaks[0][1]
 
 
+def expires(peaks: Peaks, delay_s: int) -> float:
+    """Return when the highest value is so no more, if no other one is added.
+
+    >>> peaks, _ = highest((), 4, delay_s=5, now=3.0)
+    >>> expires(peaks, delay_s=5)
+    8.0
+    """
+    return float((peaks[0][0] - (-delay_s // GRAIN_S)) * GRAIN_S)
+
+
 def push(peaks: Peaks, index: int, value: int, size: int) -> Peaks:
     """Add *value* at *index* and drop what is *size* or more before it, or beaten.
 

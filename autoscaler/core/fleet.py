@@ -32,7 +32,7 @@ from autoscaler.core.messages import (
     View,
     Wake,
 )
-from autoscaler.core.quiet import due, land, leap
+from autoscaler.core.quiet import Foresight, land, leap
 from autoscaler.core.revision import Revision
 from autoscaler.core.status import status
 
@@ -49,13 +49,13 @@ class Fleet:
         budget: Budget,
         now: float,
         tick_s: float = 2.0,
-        leaps: bool = False,
         judge: Judge = judge,
+        foresight: Foresight | None = None,
     ) -> None:
         self._tick_s = tick_s
         self._judge = judge
-        self._leaps = leaps
-        """Leave out the ticks of which nothing can come, if *judge* is the usual."""
+        self._foresight = foresight
+        """Of *judge*, to leave out ticks of which nothing can come; None: none is."""
         self._revisions: dict[RevisionKey, Revision] = {}
         self._reporters: dict[str, float] = {}
         """Who reports, and since when."""
@@ -77,7 +77,7 @@ class Fleet:
         """
         of = self._revisions.get(key)
         if of is None:
-            of = Revision(key, spec, now, leaps=self._leaps)
+            of = Revision(key, spec, now, leaps=self._foresight is not None)
             self._revisions[key] = of
             self._crowd.came(of)
             self._touch(of)
@@ -342,10 +342,8 @@ class Fleet:
         if silent and now - of.told_at >= _AGAIN_S:
             # Who knows of no replica reports nothing: it has lost the view.
             self._tell_again(of, now)
-        if self._leaps:
-            at = leap(of, self._reporters, again_at, now, self._tick_s)
-        else:
-            at = due(of, again_at, now, self._tick_s)
+        foresees, who = self._foresight, self._reporters
+        at = leap(foresees, of, who, again_at, now, self._tick_s)
         self._agenda.put(of, at)
 
     def _drained(self, of: Revision) -> None:

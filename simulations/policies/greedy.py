@@ -26,7 +26,10 @@ class _Model:
 
 
 class GreedyDual:
-    """Keep all that fit; needs a budget to be anything else than always on."""
+    """Keep all that fit; needs a budget to be anything else than always on.
+
+    Being busy counts at each look, so that only idle ones are looked at no more.
+    """
 
     def __init__(self) -> None:
         self._clock = 0.0
@@ -53,4 +56,5 @@ class GreedyDual:
             replicas=needed,
             reason=f"kept while there is room; worth {model.worth:.4g}",
             worth=model.worth,
+            until=-inf if seen.busy else inf,
         )

@@ -37,8 +37,8 @@ class Hpa:
     def decide(self, seen: Seen, now: float) -> Wanted:
         """Return what was decided last, or decide anew if it is time."""
         model = self._models.setdefault(seen.key, _Model())
-        idle_s = now - seen.used_at
-        if not seen.busy and idle_s >= STABLE_S:
+        zero_at = inf if seen.busy else seen.used_at + STABLE_S
+        if now >= zero_at:
             model.desired, model.peaks, model.next_at = 0, (), -inf
             return Wanted(replicas=0, reason=f"idle for {STABLE_S} s")
         if model.desired == 0:
@@ -46,12 +46,12 @@ class Hpa:
         elif now >= model.next_at:
             model.next_at = now + SYNC_S
             model.desired = self._sync(model, seen, now)
-        zero_at = inf if seen.busy else seen.used_at + STABLE_S
         target = seen.scaling.target_value
         return Wanted(
             replicas=model.desired,
             reason=f"{seen.load.stable:g} in flight against {target:g} wanted",
             again_at=min(model.next_at, zero_at),
+            until=inf,
         )
 
     def _sync(self, model: _Model, seen: Seen, now: float) -> int:

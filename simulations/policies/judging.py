@@ -12,6 +12,9 @@ from autoscaler.core.reports import UNUSED
 from autoscaler.core.revision import Revision
 from simulations.policies.policy import Mind, Seen, Wanted
 
+_SPAN_S = 1.0
+"""Of a report: who is in it was there in the second before it."""
+
 
 class _Known:
     """What is remembered of one revision besides what its mind does."""
@@ -23,13 +26,14 @@ class _Known:
         "ready",
         "since",
         "starts",
+        "until",
         "used_at",
         "wanted",
     )
 
     def __init__(self) -> None:
         self.marked_at = -inf
-        """The last report with a request in it."""
+        """The last report with a request in it, of those looked at when idle."""
         self.used_at = -inf
         """When the last request of that report ended."""
         self.wanted = 0
@@ -39,10 +43,12 @@ class _Known:
         """When the start began that is not ready yet."""
         self.load_s = 0.0
         self.starts = 0
+        self.until = -inf
+        """Until when its mind answers as it did last."""
 
 
 class Judging:
-    """Called by a Fleet as `judge` is.
+    """Called by a Fleet as `judge` is, and asked how long what it said is true.
 
     Settings bound what a mind wants; its word is taken at once, so window, grace and
     retention count for nothing.
@@ -61,7 +67,7 @@ class Judging:
         seen = self._see(of, known, now)
         wanted = self._mind.decide(seen, now)
         desired, why = _bounded(of, seen, wanted)
-        known.wanted = desired
+        known.wanted, known.until = desired, wanted.until
         of.worth = wanted.worth
         spec = replace(of.scaling, stable_window_s=0, grace_s=0.0, retention_s=0.0)
         decision = Decision(
@@ -70,21 +76,33 @@ class Judging:
         verdict = Verdict(seen=seen.load, decision=decision, desired=desired, why=why)
         return min(apply(of, spec, verdict, now), max(wanted.again_at, now))
 
+    def until(
+        self,
+        of: Revision,
+        reporters: Collection[str],
+        level: int,
+        now: float,
+        tick_s: float,
+    ) -> float:
+        """Return until when its mind answers as it did last."""
+        return max(now, self._known[of.key].until)
+
+    def basis(self, of: Revision, reporters: Collection[str], now: float) -> None:
+        """Have a mind see each change of what it looks at."""
+
     def _see(self, of: Revision, known: _Known, now: float) -> Seen:
         replicas, reports = of.replicas, of.reports
         in_flight = reports.in_flight() if replicas.target else 0
         held = max(1, reports.held()) if reports.wants(now) or of.called else 0
-        if of.used_at > known.marked_at:
-            # A report says how long each replica has been idle by then.
-            uses = reports.uses()
-            used = [uses.get(member.id, UNUSED)[1] for member in replicas.ours()]
-            known.used_at = min(of.used_at, max(used, default=of.used_at))
-            known.marked_at = of.used_at
         if in_flight or held:
             known.used_at = max(known.used_at, of.used_at)
             known.evicted = False
-        elif (of.asleep and known.wanted > 0) or _makes_room(of):
-            known.evicted = True
+        else:
+            if of.used_at > known.marked_at:
+                known.used_at = _last_use(of)
+                known.marked_at = of.used_at
+            if (of.asleep and known.wanted > 0) or _makes_room(of):
+                known.evicted = True
         self._time(of, known, now)
         return Seen(
             key=of.key,
@@ -110,6 +128,15 @@ class Judging:
         elif known.since is None:
             known.since = of.progress_at
         known.ready = ready
+
+
+def _last_use(of: Revision) -> float:
+    """Return when the last request ended: a report says how long each replica has been
+    idle by then, but not when somebody left who had none."""
+    uses = of.reports.uses()
+    used = [uses.get(member.id, UNUSED)[1] for member in of.replicas.ours()]
+    last = max(used, default=-inf)
+    return min(of.used_at, last) if of.used_at - last <= _SPAN_S else of.used_at
 
 
 def _makes_room(of: Revision) -> bool:

@@ -52,6 +52,9 @@ class Wanted:
     reason: str
     again_at: float = inf
     """Ask again then, at the latest."""
+    until: float = -inf
+    """Until when each answer is this one, and leaves nothing else behind, if nobody
+    comes, ends or is started: nobody asks before. Not after now: that is not known."""
     worth: float | None = None
     """Among the idle, who is worth least makes room first; None: who was used first."""
 

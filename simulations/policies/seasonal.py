@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from math import floor, inf
+from dataclasses import replace
+from math import inf
 
 from autoscaler.core.domain import RevisionKey
 from simulations.policies.policy import Seen, Wanted
@@ -33,16 +34,18 @@ class Seasonal:
         """Return what the timer keeps, or one ahead of time."""
         used = self._used[seen.key]
         if seen.used_at > -inf:
-            used.add(floor(seen.used_at / BIN_S))
+            used.add(int(seen.used_at // BIN_S))
         if seen.busy:
-            used.add(floor(now / BIN_S))
+            used.add(int(now // BIN_S))
         wanted = self._timers.decide(seen, now)
-        this = floor(now / BIN_S)
-        following = floor((now + seen.load_s) / BIN_S) if seen.load_s else this
+        this = int(now // BIN_S)
+        following = int((now + seen.load_s) // BIN_S) if seen.load_s else this
         again_at = (following + 1) * BIN_S - seen.load_s
         if again_at <= now:
             again_at += BIN_S
         again_at = min(wanted.again_at, again_at)
+        # What is used, and what was, is a quarter's.
+        until = min(wanted.until, (this + 1) * BIN_S)
         if wanted.replicas == 0 and any(
             self._expects(used, place) for place in {this, following}
         ):
@@ -50,8 +53,9 @@ class Seasonal:
                 replicas=1,
                 reason="most of the last days had requests at this time",
                 again_at=again_at,
+                until=until,
             )
-        return Wanted(replicas=wanted.replicas, reason=wanted.reason, again_at=again_at)
+        return replace(wanted, again_at=again_at, until=until)
 
     def _expects(self, used: set[int], place: int) -> bool:
         """Say whether the quarter at *place* had requests on most days before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from autoscaler.core.delay import GRAIN_S, Peaks, highest
+from autoscaler.core.delay import GRAIN_S, Peaks, expires, highest
 from autoscaler.core.domain import RevisionKey
 from simulations.policies.policy import Seen, Wanted
 from simulations.policies.rule import Rule, windows
@@ -48,7 +48,7 @@ class Timers:
             idle.used_at = now
             return self._serve(seen, idle, now)
         if idle.used_at == -inf:
-            return Wanted(replicas=0, reason="no request yet")
+            return Wanted(replicas=0, reason="no request yet", until=inf)
         if not idle.resting:
             idle.used_at, idle.resting = seen.used_at, True
             idle.windows = windows(idle.rule, seen.load_s)
@@ -61,7 +61,9 @@ class Timers:
         needed = self._peak(idle, seen.needed, keeps, now)
         if needed > seen.needed:
             reason += f"; {needed} within the last {keeps:g} s"
-        return Wanted(replicas=needed, reason=reason)
+        # A peak counts from the last look at it, unless there is no lower one to come.
+        until = self._drops_at(idle, keeps) if seen.needed == 1 else -inf
+        return Wanted(replicas=needed, reason=reason, until=until)
 
     def _rest(self, seen: Seen, idle: _Idle, now: float) -> Wanted:
         before, keeps = idle.windows
@@ -69,16 +71,26 @@ class Timers:
         begin, end = idle.used_at + from_s, idle.used_at + before + keeps
         if now < begin:
             reason = f"idle, wanted again {before:g} s after the last request"
-            return Wanted(replicas=0, reason=reason, again_at=begin)
+            return Wanted(replicas=0, reason=reason, again_at=begin, until=inf)
         if now < end:
             kept = 1 if before else self._peak(idle, 1, keeps, now)
             reason = f"kept until {before + keeps:g} s after the last request"
-            return Wanted(replicas=kept, reason=reason, again_at=end)
+            until = inf if before else self._drops_at(idle, keeps)
+            return Wanted(replicas=kept, reason=reason, again_at=end, until=until)
         reason = f"idle for {before + keeps:g} s"
-        return Wanted(replicas=0, reason=reason)
+        return Wanted(replicas=0, reason=reason, until=inf)
 
     def _peak(self, idle: _Idle, needed: int, keeps: float, now: float) -> int:
         """Return the most that were needed within the time that one is kept."""
-        delay_s = int(min(max(keeps, GRAIN_S), _DAY_S))
-        idle.peaks, most = highest(idle.peaks, needed, delay_s, now)
+        idle.peaks, most = highest(idle.peaks, needed, _delay_s(keeps), now)
         return most
+
+    def _drops_at(self, idle: _Idle, keeps: float) -> float:
+        """Return when no more than one is needed any more; inf: no more is."""
+        if idle.peaks[0][1] == 1:
+            return inf
+        return expires(idle.peaks, _delay_s(keeps))
+
+
+def _delay_s(keeps: float) -> int:
+    return int(min(max(keeps, GRAIN_S), _DAY_S))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.delay import Peaks, highest, push
+from autoscaler.core.delay import Peaks, expires, highest, push
 from tests.vectors.sections import section
 
 
@@ -50,3 +50,22 @@ def test_the_highest_is_the_maximum_of_what_is_not_too_old(
 
         assert peaks[0][1] == max(v for at, v in history if index - at < size)
         assert len(peaks) <= size
+
+
+@given(
+    values=st.lists(st.integers(1, 9), min_size=1, max_size=9),
+    delay_s=st.integers(1, 15),
+    begin=st.integers(0, 9),
+)
+def test_the_highest_is_so_until_it_expires(
+    values: list[int], delay_s: int, begin: int
+):
+    peaks: Peaks = ()
+    most = now = 0
+    for now, value in enumerate(values, begin):
+        peaks, most = highest(peaks, value, delay_s, now)
+
+    until = expires(peaks, delay_s)
+
+    for later in range(now, now + 20):
+        assert (highest(peaks, 0, delay_s, later)[1] == most) is (later < until)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import floor, inf
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autoscaler.core import quiet
@@ -22,6 +22,7 @@ from autoscaler.core.domain import (
 )
 from autoscaler.core.fleet import Fleet
 from autoscaler.core.messages import Sample
+from autoscaler.core.revision import Revision
 from autoscaler.core.window import Window
 
 KEY = RevisionKey("ns", "llm")
@@ -58,7 +59,8 @@ class Play:
         self.start_s = start_s
         self.starts: dict[str, int] = {}
         """Replicas that will be ready, and when."""
-        self.fleet = Fleet(budget=Budget(), now=0.0, leaps=leaps)
+        foresight = quiet.Windows() if leaps else None
+        self.fleet = Fleet(budget=Budget(), now=0.0, foresight=foresight)
         self.fleet.joined(WHO, 0.0)
         self.fleet.configure(KEY, RevisionSpec(scaling=spec), 0.0)
         self.rates = spec.metric is Metric.RPS
@@ -192,6 +194,7 @@ def test_an_hour_awake_without_a_request_costs_a_few_decisions():
     st.floats(0.5, 9),
     st.sampled_from([0, 0, 1, 3]),
 )
+@example([1e-5], 1.0, 0)  # too little to show for a whole window
 def test_a_window_is_steady_just_as_long_as_is_said(loads, target, level):
     window = Window(10, Aggregation.LINEAR)
     for second, load in enumerate(loads):
@@ -254,6 +257,25 @@ def test_an_hour_with_one_request_costs_a_few_decisions():
     assert walked.decisions > 1_800
     assert leapt.decisions < 30
     assert leapt.told == walked.told
+
+
+def test_nothing_is_left_out_while_somebody_has_said_nothing():
+    spec = replace(SPEC, min_replicas=1)
+    plays = [Play(spec, leaps=leaps) for leaps in (False, True)]
+    for play, leaps in zip(plays, (False, True), strict=True):
+        play.fleet.joined("activator-2", 0.0)
+        play.run([1.0] * 30 + [0.0] * 300, leaps=leaps)
+
+    assert plays[0].decisions == plays[1].decisions
+
+
+def test_a_request_not_long_ago_is_another_basis_than_none():
+    of = Revision(KEY, RevisionSpec(scaling=SPEC), 0.0)
+    of.used_at = 5.0
+    windows = quiet.Windows()
+
+    assert windows.basis(of, [WHO], 5.0 + SPEC.stable_window_s - 0.5) == (-1, False)
+    assert windows.basis(of, [WHO], 5.0 + SPEC.stable_window_s) == (0, False)
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from([0.1, 0.25, 1.0, 2.0]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import pytest
 from hypothesis import given, settings
@@ -101,3 +102,12 @@ def test_how_long_a_start_takes_is_learnt():
 
     assert learnt[0] == 0.0
     assert learnt[-1] == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("at", [10.0, 10.5])
+def test_who_left_before_a_start_was_ready_was_the_last_to_use_it(at):
+    found = run("keepalive:60s", [at], load_s=37.0, tolerance_s=20.0)
+
+    assert list(found.ends) == [End.EXPIRED]
+    # To the report in which there was somebody.
+    assert [life[1] for life in lives(found)] == [ceil(at + 20.0) + 60.0]

@@ -28,6 +28,13 @@ def test_a_quarter_that_most_days_left_alone_is_left_alone():
     assert [wanted(day) for day in (1, 2, 3)] == [1, 1, 0]
 
 
+def test_nothing_is_to_be_asked_within_a_quarter():
+    mind = Seasonal(lambda: Fixed(60.0))
+
+    assert mind.decide(seen(in_flight=1, load_s=30.0), 100.0).until == BIN_S
+    assert mind.decide(seen(used_at=900.0, load_s=30.0), 902.0).until == 2 * BIN_S
+
+
 def test_it_asks_again_when_the_next_quarter_begins_less_a_start():
     mind = Seasonal(lambda: Fixed(60.0))
 
