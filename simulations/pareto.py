@@ -38,3 +38,19 @@ def knee(pairs: Sequence[Pair], places: Sequence[int]) -> int:
         return 1.0 - (x - x0) / wide - (y - y1) / high
 
     return max(places, key=lambda place: (below(place), -place))
+
+
+def covered(pairs: Sequence[Pair], most: Pair) -> float:
+    """Return the share of the field up to *most* in which something is at least as good
+    in both figures: how much of what one could wish for there is.
+
+    >>> covered([(1.0, 3.0), (2.0, 1.0), (9.0, 0.0)], (4.0, 4.0))
+    0.4375
+    """
+    area, low = 0.0, most[1]
+    for place in front(pairs):
+        x, y = pairs[place]
+        if x < most[0] and y < low:
+            area += (most[0] - x) * (low - y)
+            low = y
+    return area / (most[0] * most[1])

@@ -69,7 +69,8 @@ UTILIZATION = Range(low=0.3, high=1.0)
 DELAY = Range(low=1.0, high=1_800.0, ratios=True)
 THRESHOLD = Range(low=1.5, high=10.0, ratios=True)
 _NONE = 0.15
-"""The first part of a range that stands for none at all."""
+"""The first part of a range that stands for none at all; the last of utilization stands
+for all, since where a replica takes one request anything less wants two for it."""
 
 
 def apply(spec: RevisionSpec, choice: Choice) -> RevisionSpec:
@@ -89,7 +90,9 @@ def apply(spec: RevisionSpec, choice: Choice) -> RevisionSpec:
             panic_threshold=round(THRESHOLD.at((choice[2] - 0.4) / 0.6), 1)
             if panics
             else scaling.panic_threshold,
-            target_utilization=round(UTILIZATION.at(choice[3]), 2),
+            target_utilization=1.0
+            if choice[3] >= 1.0 - _NONE
+            else round(UTILIZATION.at(choice[3] / (1.0 - _NONE)), 2),
             scale_down_delay_s=0
             if choice[4] < 2 * _NONE
             else round(DELAY.at((choice[4] - 2 * _NONE) / (1 - 2 * _NONE))),

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from autoscaler.core.domain import RevisionKey, RevisionSpec, ScalingSpec
+from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
 from fromzero.flags import How
 from fromzero.search import FIELDS, Runs, asking, grid, search
 from fromzero.simulate import watching
@@ -14,8 +14,9 @@ from fromzero.study import Study
 from simulations import plan
 from simulations.coldstart import measured
 from simulations.goal import parse
+from simulations.pareto import covered
 from simulations.shapes import Shape, Sizes, made
-from simulations.sweep import Sweep, apply
+from simulations.sweep import Sweep, apply, dimensions
 
 KEY = RevisionKey("default", "model")
 SPEC = RevisionSpec(scaling=ScalingSpec(min_replicas=0, max_replicas=1))
@@ -92,3 +93,36 @@ def test_two_settings_together_are_all_tried(runs):
 def test_who_asks_goes_by_its_name():
     assert isinstance(asking(How.SOBOL, 2, 10, 1), Sweep)
     assert isinstance(asking(How.OPTUNA, 2, 10, 1), Study)
+
+
+@pytest.mark.slow
+def test_the_built_in_search_finds_as_much_as_optuna_in_as_many_runs():
+    # Five settings, bursts with quiet between them, 32 points, two seeds of each.
+    shape = Shape(kind="bursts", rate=0.02, span_s=10_000.0, off_s=3_000.0)
+    asked = plan.Question(
+        trace=made(shape, Sizes(service_s=4.0), seed=3),
+        keys={"model": KEY},
+        cold_start=measured(20.0),
+    )
+    spec = RevisionSpec(
+        scaling=ScalingSpec(min_replicas=0, max_replicas=6, total_value=4.0),
+        gate=GateSpec(container_concurrency=4),
+    )
+    goal = parse("cold<10%")
+    pairs: dict[How, list[list[tuple[float, float]]]] = {how: [] for how in How}
+    least: dict[How, list[float]] = {how: [] for how in How}
+    with Runs(asked, KEY) as runs:
+        for how in How:
+            for seed in (1, 2):
+                asks = asking(how, dimensions(spec), 32, seed)
+                with watching(32) as watch:
+                    tried = search(runs, [("", spec)], asks, goal, watch)[1:]
+                found = [each.totals for each in tried]
+                pairs[how].append([(t.cost_s, t.mean_wait_s) for t in found])
+                least[how].append(min(t.cost_s for t in found if goal.met(t)))
+
+    flat = [pair for each in (*pairs[How.SOBOL], *pairs[How.OPTUNA]) for pair in each]
+    most = max(x for x, _ in flat), max(y for _, y in flat)
+    sobol, optuna = (sum(covered(each, most) for each in pairs[how]) for how in How)
+    assert sobol >= 0.99 * optuna
+    assert sum(least[How.SOBOL]) <= 1.01 * sum(least[How.OPTUNA])

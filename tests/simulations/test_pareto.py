@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulations.pareto import front, knee
+from simulations.pareto import covered, front, knee
 
 PAIRS = st.lists(
     st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float)), min_size=1
@@ -35,3 +36,13 @@ def test_the_knee_is_on_the_front(pairs):
     places = front(pairs)
 
     assert knee(pairs, places) in places
+
+
+@given(PAIRS, st.integers(1, 10), st.integers(1, 10))
+def test_what_is_covered_is_the_share_of_wishes_that_something_grants(pairs, x, y):
+    granted = [
+        any(a <= i and b <= j for a, b in pairs) for i in range(x) for j in range(y)
+    ]
+
+    # On whole numbers each wish stands for the unit square above it.
+    assert covered(pairs, (float(x), float(y))) == pytest.approx(sum(granted) / (x * y))

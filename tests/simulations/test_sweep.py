@@ -41,6 +41,13 @@ def test_of_one_replica_only_sleeping_is_chosen():
     assert kept == ONE.scaling
 
 
+def test_the_ends_of_a_range_stand_for_none_and_for_all():
+    low, high = (apply(MANY, (share,) * 5).scaling for share in (0.0, 0.9))
+
+    assert (low.retention_s, low.panic, low.scale_down_delay_s) == (0.0, False, 0)
+    assert (high.panic, high.target_utilization) == (True, 1.0)
+
+
 def play(sweep: Sweep) -> list[list[Seen]]:
     """Answer all that is asked: what is cheap waits long, and half meet the goal."""
     rounds = []
