@@ -3,11 +3,13 @@ two settings together."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Event
 from types import TracebackType
 
 from autoscaler.core.domain import RevisionKey, RevisionSpec
@@ -46,10 +48,11 @@ class Runs:
 
     def __init__(self, asked: plan.Question, key: RevisionKey, jobs: int = 0) -> None:
         """Have so many; 0: one for each core."""
+        self._ending = multiprocessing.Event()
         self._pool = ProcessPoolExecutor(
             jobs or os.cpu_count() or 1,
             initializer=_begin,
-            initargs=(asked, key, plan.workloads(asked)),
+            initargs=(asked, key, plan.workloads(asked), self._ending),
         )
 
     def __enter__(self) -> Runs:
@@ -61,12 +64,20 @@ class Runs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for the runs that have begun, and begin no more."""
+        """End the runs that have begun, and begin no more."""
+        self.end()
         self._pool.shutdown(cancel_futures=True)
+
+    def end(self) -> None:
+        """Have runs end soon, wherever they are; *each* yields no more."""
+        self._ending.set()
 
     def each(self, specs: Sequence[RevisionSpec]) -> Iterator[Totals]:
         """Yield what each comes to, in order; what is not taken is not begun."""
-        return self._pool.map(_try, specs)
+        for found in self._pool.map(_try, specs):
+            if found is None:
+                return
+            yield found
 
 
 def search(
@@ -85,13 +96,14 @@ def search(
     tried = [
         Tried(spec=spec, totals=found, name=name)
         for (name, spec), found in zip(
-            named, runs.each([spec for _, spec in named]), strict=True
+            named, runs.each([spec for _, spec in named]), strict=False
         )
     ]
     while not watch.stopped and (choices := asks.ask()):
         specs = [sweep.apply(base, choice) for choice in choices]
         seen = []
-        for choice, spec, found in zip(choices, specs, runs.each(specs), strict=True):
+        # At Ctrl-C there are fewer found than asked for.
+        for choice, spec, found in zip(choices, specs, runs.each(specs), strict=False):
             tried.append(Tried(spec=spec, totals=found))
             seen.append(
                 sweep.Seen(
@@ -103,6 +115,8 @@ def search(
             )
             if not tell(len(tried)):
                 return tried
+        if watch.stopped:
+            break
         asks.tell(seen)
     return tried
 
@@ -142,17 +156,21 @@ def grid(runs: Runs, picked: RevisionSpec, watch: Watch, done: int) -> Heat | No
     )
 
 
-_Task = tuple[plan.Question, RevisionKey, tuple[Workload, ...]]
+_Task = tuple[plan.Question, RevisionKey, tuple[Workload, ...], Event]
 _task: list[_Task] = []
 """What a worker process runs, given once: traces are large."""
 
 
-def _begin(asked: plan.Question, key: RevisionKey, loads: tuple[Workload, ...]) -> None:
-    # Ctrl-C is for the parent, which ends what has not begun.
+def _begin(
+    asked: plan.Question, key: RevisionKey, loads: tuple[Workload, ...], ending: Event
+) -> None:
+    # Ctrl-C is for the parent, which says when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _task[:] = [(asked, key, loads)]
+    _task[:] = [(asked, key, loads, ending)]
 
 
-def _try(spec: RevisionSpec) -> Totals:
-    asked, key, loads = _task[0]
-    return plan.brief(asked, {key: spec}, loads)
+def _try(spec: RevisionSpec) -> Totals | None:
+    """Run *spec*; None: it was to end, and what there is would be of a part."""
+    asked, key, loads, ending = _task[0]
+    found = plan.brief(asked, {key: spec}, loads, lambda share: not ending.is_set())
+    return None if ending.is_set() else found

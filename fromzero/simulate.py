@@ -116,6 +116,7 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
         raise CommandError(f"--{error}") from error
     ours, specs = question(asked)
     found: list[Outcome] = []
+    stopped = ""
     with watching(len(ways)) as watch:
         for place, policy in enumerate(ways):
             changed = {key: policy.adapt(spec) for key, spec in specs.items()}
@@ -123,12 +124,14 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
             run = World(scenario).run(watch(policy.name, place))
             found.append(plan.outcome(policy.name, changed, run))
             if watch.stopped:
+                part = duration(run.until)
+                stopped = f'stopped: "{policy.name}" is of the first {part} only'
                 break
     origin = origin_of(asked, ours)
     if as_json:
         print(json.dumps([_as_json(each) for each in found], indent=2))
     else:
-        for line in lines(found, ours, stopped=watch.stopped):
+        for line in lines(found, ours, stopped):
             print(printable(line))
     if report is not None:
         write(report, [render(found, origin)])
@@ -136,9 +139,9 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
 
 
 def lines(
-    outcomes: Sequence[Outcome], asked: plan.Question, *, stopped: bool
+    outcomes: Sequence[Outcome], asked: plan.Question, stopped: str = ""
 ) -> Iterator[str]:
-    """Yield one screen: a column for each outcome."""
+    """Yield one screen: a column for each outcome; *stopped* says which is in part."""
     trace = asked.trace
     yield (
         f"{len(trace):,} requests in {duration(trace.span_s)}; a start takes "
@@ -147,7 +150,7 @@ def lines(
     for remark in (*trace.remarks, *remarks(asked.nodes, asked.cold_start)):
         yield f"note: {remark}"
     if stopped:
-        yield "stopped: what follows was found until then"
+        yield stopped
     yield ""
     unit = "GPU-hours" if outcomes[0].gpus else "replica-hours"
     table = [("", [each.name for each in outcomes])]
@@ -180,8 +183,19 @@ class Watch:
 
     def __init__(self, progress: Progress | None, runs: int) -> None:
         self.stopped = False
+        self._ends: list[Callable[[], None]] = []
         self._progress = progress
         self._task = progress.add_task("", total=runs) if progress else None
+
+    def ends(self, what: Callable[[], None]) -> None:
+        """Have *what* called when the first Ctrl-C comes."""
+        self._ends.append(what)
+
+    def stop(self) -> None:
+        """End all that is watched, soon."""
+        self.stopped = True
+        for end in self._ends:
+            end()
 
     def __call__(self, name: str, place: int) -> Callable[[float], bool]:
         """Return what a run is to tell; it is the one at *place*."""
@@ -211,7 +225,9 @@ def watching(runs: int) -> Iterator[Watch]:
     def stop(number: int, frame: object) -> None:
         if watch.stopped:
             raise KeyboardInterrupt
-        watch.stopped = True
+        # Not print(), which may be what was interrupted.
+        os.write(2, b"\nstopping with what was found until now (Ctrl-C: at once)\n")
+        watch.stop()
 
     before = signal.signal(signal.SIGINT, stop)
     try:

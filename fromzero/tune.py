@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from simulations.totals import totals
 from simulations.world import World
 
 PICK = "the pick"
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 _CHOSEN_ON = 0.6
 """Share of the trace that settings are chosen on; the rest says how they do."""
 _HOUR_S = 3_600.0
@@ -74,7 +76,11 @@ def tune(asked: Asked, wanted: Wanted) -> int:
     searched = wanted.points + len(named)
     with watching(searched + FIELDS + 1 + len(named)) as watch:
         with Runs(begun, key, wanted.jobs) as runs:
+            watch.ends(runs.end)
             tried = search(runs, named, asks, goal, watch)
+            if not tried:
+                print("no settings were tried to their end", file=sys.stderr)
+                return _INTERRUPTED
             picked = pick(tried, goal)
             heat = grid(runs, picked.spec, watch, searched)
         found, sure = _held_back(rest, key, picked, named, asked.seed, watch)
@@ -86,14 +92,16 @@ def tune(asked: Asked, wanted: Wanted) -> int:
     if wanted.as_json:
         print(json.dumps(_as_json(report, found, picked, met=met), indent=2))
     else:
-        for line in _screen(found, rest, tried, picked, said, stopped=watch.stopped):
+        if watch.stopped:
+            print("stopped: fewer settings were tried than was asked for")
+        for line in _screen(found, rest, tried, picked, said):
             print(printable(line))
     if wanted.report is not None:
         write(wanted.report, [render(found, origin_of(asked, whole), front=report)])
     if wanted.patch is not None and met:
         write(wanted.patch, [_patch(asked.paths, key, picked.spec)])
     if watch.stopped:
-        return 130
+        return _INTERRUPTED
     return 0 if met else 1
 
 
@@ -200,14 +208,15 @@ def _held_back(
 ) -> tuple[list[Outcome], Bands | None]:
     """Run the pick and what it is compared with on the part not used for choosing.
 
-    At Ctrl-C no more than the pick, and what was begun.
+    At Ctrl-C no more than the pick, and those that were run to their end.
     """
     run = World(plan.scenario(rest, {key: picked.spec})).run()
     found = [plan.outcome(PICK, {key: picked.spec}, run)]
     for name, other in named:
+        one = plan.answer(name, rest, {key: other}, lambda share: not watch.stopped)
         if watch.stopped:
             return found, None
-        found.append(plan.answer(name, rest, {key: other}))
+        found.append(one)
     return found, bands(run, seed=seed)
 
 
@@ -217,13 +226,11 @@ def _screen(
     tried: Sequence[Tried],
     picked: Tried,
     said: str,
-    *,
-    stopped: bool,
 ) -> Iterator[str]:
     yield f"{len(tried)} settings tried on the first {_CHOSEN_ON:.0%} of the trace"
     yield "on the rest:"
     yield ""
-    yield from lines(found, rest, stopped=stopped)
+    yield from lines(found, rest)
     yield ""
     for name, value in chosen(picked.spec).items():
         yield f"  {name}: {value}"

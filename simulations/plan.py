@@ -168,9 +168,14 @@ def answer(
     return outcome(name, specs, run)
 
 
-def brief(question: Question, specs: Specs, loads: tuple[Workload, ...]) -> Totals:
+def brief(
+    question: Question,
+    specs: Specs,
+    loads: tuple[Workload, ...],
+    watch: Callable[[float], bool] | None = None,
+) -> Totals:
     """Run these settings and return the figures alone; *loads* are the question's."""
-    run = World(scenario(question, specs, loads)).run()
+    run = World(scenario(question, specs, loads)).run(watch)
     return totals(
         Outcome(
             name="",

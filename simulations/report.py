@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,9 @@ def figures(run: Run) -> tuple[Figures, ...]:
     """Sum a run up, one entry for each workload, in their order."""
     sources = run.requests.sources
     ends = Counter(zip(sources, run.ends, strict=True))
+    # Requests that had not come when a run was stopped are none of it.
+    for source in sources[bisect_right(run.requests.arrivals, run.until) :]:
+        ends[source, End.PENDING] -= 1
     cold = Counter(compress(sources, run.cold))
     waits: dict[int, list[float]] = defaultdict(list)
     delayed: Counter[int] = Counter()

@@ -142,6 +142,7 @@ def test_a_run_that_is_stopped_says_what_it_found_until_then():
     assert shares[-1] == 0.5
     assert 0 < part.cost_s < whole.cost_s
     assert part.answered < whole.answered
+    assert part.requests == int((LOAD.arrivals <= LOAD.span_s / 2).sum())
     assert answer("all", question(), {A: SLEEPY}, lambda share: True) == answer(
         "all", question(), {A: SLEEPY}
     )
