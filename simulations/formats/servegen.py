@@ -65,6 +65,8 @@ def parse(lines: Iterable[str], name: str, seed: int, part: Part = _WHOLE) -> Tr
             owners.append(np.full(count, number, dtype=np.uint32))
     if part.model and part.model not in numbers:
         raise TraceError(f"model {part.model!r}: must be one of {few([*numbers])}")
+    if not total and part != _WHOLE:
+        raise TraceError(f"{name}: no request in the part of it that is asked for")
     if not total:
         raise TraceError(f"{name}: no request; a trace has at least one")
     arrivals, model = np.concatenate(drawn), np.concatenate(owners)

@@ -69,3 +69,5 @@ def test_more_than_there_is_room_for_is_refused_but_a_part_is_read(monkeypatch):
     assert len(parse(WINDOWS, "x", part=Part(model="client-0"))) == 300
     with pytest.raises(TraceError, match="must be one of client-0, client-3, client-8"):
         parse(WINDOWS, "x", part=Part(model="client-4"))
+    with pytest.raises(TraceError, match="no request in the part"):
+        parse(WINDOWS, "x", part=Part(begin_s=6_000.0))
