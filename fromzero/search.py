@@ -17,6 +17,7 @@ from fromzero.flags import How
 from fromzero.simulate import Watch
 from fromzero.study import Study
 from simulations import plan, sweep
+from simulations.bands import Spread
 from simulations.goal import Goal
 from simulations.outcome import Heat
 from simulations.totals import Totals
@@ -34,6 +35,7 @@ class Tried:
 
     spec: RevisionSpec
     totals: Totals
+    sure: Spread
     name: str = ""
 
 
@@ -72,7 +74,7 @@ class Runs:
         """Have runs end soon, wherever they are; *each* yields no more."""
         self._ending.set()
 
-    def each(self, specs: Sequence[RevisionSpec]) -> Iterator[Totals]:
+    def each(self, specs: Sequence[RevisionSpec]) -> Iterator[tuple[Totals, Spread]]:
         """Yield what each comes to, in order; what is not taken is not begun."""
         for found in self._pool.map(_try, specs):
             if found is None:
@@ -94,8 +96,8 @@ def search(
     tell = watch("searching", 0)
     base = named[0][1]
     tried = [
-        Tried(spec=spec, totals=found, name=name)
-        for (name, spec), found in zip(
+        Tried(spec=spec, totals=found, sure=sure, name=name)
+        for (name, spec), (found, sure) in zip(
             named, runs.each([spec for _, spec in named]), strict=False
         )
     ]
@@ -103,8 +105,10 @@ def search(
         specs = [sweep.apply(base, choice) for choice in choices]
         seen = []
         # At Ctrl-C there are fewer found than asked for.
-        for choice, spec, found in zip(choices, specs, runs.each(specs), strict=False):
-            tried.append(Tried(spec=spec, totals=found))
+        for choice, spec, (found, sure) in zip(
+            choices, specs, runs.each(specs), strict=False
+        ):
+            tried.append(Tried(spec=spec, totals=found, sure=sure))
             seen.append(
                 sweep.Seen(
                     choice=choice,
@@ -139,7 +143,7 @@ def grid(runs: Runs, picked: RevisionSpec, watch: Watch, done: int) -> Heat | No
     tell = watch("two settings together", done)
     found: list[Totals] = []
     for each in () if watch.stopped else runs.each(specs):
-        found.append(each)
+        found.append(each[0])
         if not tell(len(found)):
             break
     if len(found) < len(specs):
@@ -169,7 +173,7 @@ def _begin(
     _task[:] = [(asked, key, loads, ending)]
 
 
-def _try(spec: RevisionSpec) -> Totals | None:
+def _try(spec: RevisionSpec) -> tuple[Totals, Spread] | None:
     """Run *spec*; None: it was to end, and what there is would be of a part."""
     asked, key, loads, ending = _task[0]
     found = plan.brief(asked, {key: spec}, loads, lambda share: not ending.is_set())

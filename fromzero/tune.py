@@ -129,6 +129,7 @@ def points(tried: Sequence[Tried], picked: Tried, goal: Goal) -> tuple[Point, ..
                 cold=each.totals.cold_share,
                 name=name or ("the knee" if place == bend else ""),
                 front=place in best,
+                sure=each.sure,
             )
         )
     return tuple(found)
@@ -168,7 +169,8 @@ def verdict(
         low, high = (each / _HOUR_S for each in sure.cost_s)
         said += (
             f" How sure that is: with hours drawn anew from its {sure.blocks}, 95 "
-            f"times of 100 it costs {low:,.1f} to {high:,.1f} hours and "
+            f"times of 100 it costs {low:,.1f} to {high:,.1f} hours, 99 of 100 wait "
+            f"{' to '.join(map(duration, sure.p99_s))} or less, and "
             f"{sure.cold[0]:.2%} to {sure.cold[1]:.2%} find no replica ready."
         )
     return said

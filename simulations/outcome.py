@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from simulations.bands import Spread
 from simulations.report import Figures, NodeFigures
 
 
@@ -93,6 +94,8 @@ class Point:
     """What it is, if it is more than one of many: "the pick", "Knative's"."""
     front: bool = False
     """Nothing that was tried costs less and has shorter waits."""
+    sure: Spread | None = None
+    """Where its cost and its wait may lie; None: it was not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

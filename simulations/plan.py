@@ -17,6 +17,7 @@ from autoscaler.core.domain import (
     RevisionSpec,
     ScalingSpec,
 )
+from simulations.bands import Spread, spread
 from simulations.cluster import Behaviour, Part
 from simulations.coldstart import AT_ONCE, ColdStart
 from simulations.nodes import Nodes
@@ -173,10 +174,11 @@ def brief(
     specs: Specs,
     loads: tuple[Workload, ...],
     watch: Callable[[float], bool] | None = None,
-) -> Totals:
-    """Run these settings and return the figures alone; *loads* are the question's."""
+) -> tuple[Totals, Spread]:
+    """Run these settings and return the figures alone, and how sure those are that a
+    search goes by; *loads* are the question's."""
     run = World(scenario(question, specs, loads)).run(watch)
-    return totals(
+    found = totals(
         Outcome(
             name="",
             settings={},
@@ -187,6 +189,7 @@ def brief(
             nodes=node_figures(run),
         )
     )
+    return found, spread(run, seed=question.seed)
 
 
 def outcome(name: str, specs: Specs, run: Run) -> Outcome:

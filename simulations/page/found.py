@@ -23,7 +23,13 @@ def search(front: Front, picked: Outcome) -> Iterator[str]:
     yield f"<h2>What was tried</h2><p>{escape(front.verdict)}</p>"
     yield "<p>Each point is one choice of settings: further left costs less, further "
     yield "down waits less. The line joins the best of them: nothing that was tried "
-    yield "costs less and waits less. Point at one to see its settings.</p><figure>"
+    yield "costs less and waits less. Point at one to see its settings.</p>"
+    if any(each.sure for each in front.points):
+        yield "<p>The arms of its cross say how sure a point is: with the hours of "
+        yield "this part drawn anew it stays within each of them 95 times of 100. All "
+        yield "points meet the same hours and move together, so one may be better "
+        yield "though crosses overlap.</p>"
+    yield "<figure>"
     said = f"{len(front.points)} choices of settings. {front.verdict}"
     yield svg.drawing(
         "Cost against waiting",
@@ -38,6 +44,12 @@ def search(front: Front, picked: Outcome) -> Iterator[str]:
         yield (
             '<li><svg viewBox="0 0 10 10" aria-hidden="true">'
             f'<circle class="{kind}" cx="5" cy="5" r="4"/></svg> {meaning}</li>'
+        )
+    if any(each.sure for each in front.points):
+        yield (
+            '<li><svg viewBox="0 0 10 10" aria-hidden="true">'
+            '<path class="sure" d="M0 5H10M5 0V10"/></svg> '
+            "where 95 of 100 draws of hours lie</li>"
         )
     yield "</ul></figure>"
     yield from _table(front.points, counted)
@@ -83,9 +95,14 @@ def place(
 
 def _scatter(points: Sequence[Point], picked: str, counted: str) -> Iterator[str]:
     cost = [each.cost_s / _HOUR_S for each in points]
-    margin = (max(cost) - min(cost)) * 0.05 or 1.0
-    left, right = max(0.0, min(cost) - margin), max(cost) + margin
-    longest = max(1.0, max(each.wait_s for each in points) * 2)
+    shown = [(each, each.sure) for each in points if each.front or each.name]
+    ends = [hours / _HOUR_S for _, sure in shown if sure for hours in sure.cost_s]
+    low, high = min(*cost, *ends, cost[0]), max(*cost, *ends, cost[0])
+    margin = (high - low) * 0.05 or 1.0
+    left, right = max(0.0, low - margin), high + margin
+    waits = [each.wait_s for each in points]
+    waits += [sure.wait_s[1] for _, sure in shown if sure]
+    longest = max(1.0, max(waits) * 2)
     x = svg.linear(left, right, svg.LEFT + 12, svg.WIDTH - svg.RIGHT - 12)
     y = svg.logarithmic(_LEAST_S, longest, svg.HEIGHT - svg.BOTTOM - 12, svg.TOP + 16)
     across = [(at, svg.number(at)) for at in svg.ticks(left, right)]
@@ -99,6 +116,13 @@ def _scatter(points: Sequence[Point], picked: str, counted: str) -> Iterator[str
     if len(edge) > 1:
         path = "L".join(f"{h:.1f} {v:.1f}" for h, v in edge)
         yield f'<path class="edge" d="M{path}"/>'
+    for (h, v), p in zip(spots, points, strict=True):
+        if p.sure and (p.front or p.name):
+            (x0, x1), (y0, y1) = p.sure.cost_s, p.sure.wait_s
+            yield (
+                f'<path class="sure" d="M{x(x0 / _HOUR_S):.1f} {v:.1f}'
+                f'H{x(x1 / _HOUR_S):.1f}M{h:.1f} {y(y0):.1f}V{y(y1):.1f}"/>'
+            )
     marked = sorted(zip(points, spots, strict=True), key=lambda each: each[0].front)
     for each, (h, v) in marked:
         kind, size = ("front", 5.0) if each.front else ("tried", 3.5)
@@ -127,9 +151,22 @@ def _meet(one: Box, other: Box) -> bool:
 
 def _about(point: Point, counted: str) -> str:
     settings = ", ".join(f"{name} {value}" for name, value in point.settings.items())
+    cost, wait = _figures(point)
     return (
-        f"{point.name or 'tried'}: {point.cost_s / _HOUR_S:,.2f} {counted}, mean wait "
-        f"{svg.spell(point.wait_s)}, {point.cold:.2%} found none ready; {settings}"
+        f"{point.name or 'tried'}: {cost} {counted}, mean wait {wait}, "
+        f"{point.cold:.2%} found none ready; {settings}"
+    )
+
+
+def _figures(point: Point) -> tuple[str, str]:
+    """Return cost and wait, each with where 95 of 100 draws lie if that is known."""
+    cost, wait = f"{point.cost_s / _HOUR_S:,.2f}", svg.spell(point.wait_s)
+    if point.sure is None:
+        return cost, wait
+    (low, high), (short, long) = point.sure.cost_s, point.sure.wait_s
+    return (
+        f"{cost} ({low / _HOUR_S:,.2f} to {high / _HOUR_S:,.2f})",
+        f"{wait} ({svg.spell(short)} to {svg.spell(long)})",
     )
 
 
@@ -151,8 +188,7 @@ def _table(points: Sequence[Point], counted: str) -> Iterator[str]:
     yield "</tr></thead><tbody>"
     for each in shown:
         cells = (
-            f"{each.cost_s / _HOUR_S:,.2f}",
-            svg.spell(each.wait_s),
+            *_figures(each),
             f"{each.cold:.2%}",
             *(each.settings.get(name, "") for name in names),
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from autoscaler.core.domain import Needs
-from simulations.bands import bands
+from simulations.bands import bands, spread
 from simulations.coldstart import measured, parse
 from simulations.nodes import Nodes
 from simulations.plan import Question, outcome, scenario
@@ -34,6 +36,17 @@ def test_the_figures_of_a_run_are_in_their_bands():
     assert found.cold[0] <= sums.cold_share <= found.cold[1]
     assert found.p99_s[0] <= sums.p99_s <= found.p99_s[1]
     assert found == bands(played, seed=1)
+
+
+def test_of_many_runs_the_two_figures_of_a_search_have_bands_of_the_same_hours():
+    played = run("on-off")
+    sums = totals(outcome("x", {A: SLEEPY}, played))
+    found, all_of_it = spread(played, seed=1), bands(played, seed=1)
+
+    assert found.cost_s[0] < sums.cost_s < found.cost_s[1]
+    assert found.wait_s[0] < sums.mean_wait_s < found.wait_s[1]
+    assert found.cost_s == pytest.approx(all_of_it.cost_s, rel=0.05)
+    assert found == spread(played, seed=1)
 
 
 def test_hours_that_differ_make_wider_bands_than_hours_alike():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoscaler.core.domain import RevisionKey
+from simulations.bands import Spread
 from simulations.cluster import Part
 from simulations.outcome import Front, Heat, Moment, Origin, Outcome, Point, Series
 from simulations.report import Figures
@@ -66,7 +67,7 @@ FRONT = Front(
     points=(
         Point(settings={"window": "6s"}, cost_s=900.0, wait_s=37.0, cold=0.4, front=True),
         Point(settings={"window": "60s"}, cost_s=1810.0, wait_s=9.0, cold=0.2, front=True,
-              name="the pick"),
+              name="the pick", sure=Spread(cost_s=(1620.0, 2000.0), wait_s=(0.0, 12.0))),
         Point(settings={"window": HOSTILE}, cost_s=2900.0, wait_s=30.0, cold=0.2),
     ),
     goal="p99_wait<20s",
