@@ -164,6 +164,8 @@ def _make_room(room: _Room, wish: Wish, *, starved: bool) -> tuple[str, float]:
     idle.sort(key=lambda each: (each.used_at, each.key))
     busy = [each for each in awake if not each.idle]
     busy.sort(key=lambda each: (each.ready_at, each.key))
+    if idle and _is_idle(room, wish):
+        return "; nobody goes for one more of what has no request", inf
 
     chosen = _choose(short, idle)
     if not chosen and starved:
@@ -188,6 +190,17 @@ def _make_room(room: _Room, wish: Wish, *, starved: bool) -> tuple[str, float]:
     else:
         who = _who(room.ahead, "is before it", "are before it")
     return who, again_at if starved else inf
+
+
+def _is_idle(room: _Room, wish: Wish) -> bool:
+    """Say whether more is wanted than is kept always, by who has no request.
+
+    Else two of them would take their last burst's replicas from each other for ever.
+    """
+    mine = room.tenants.get(wish.key)
+    if wish.starved or mine is None:
+        return False
+    return mine.idle and mine.staying >= mine.floor
 
 
 def _give_up(room: _Room, wish: Wish, tenant: Tenant, count: int) -> None:

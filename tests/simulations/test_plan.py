@@ -10,6 +10,7 @@ import pytest
 from autoscaler.core.domain import (
     Budget,
     GateSpec,
+    Needs,
     RevisionKey,
     RevisionSpec,
     ScalingSpec,
@@ -203,3 +204,22 @@ def test_on_nodes_only_first_starts_pull_and_revisions_with_one_image_share_it()
         assert (sums.starts, sums.nodes.pulled) == (3, pulled)
         assert sums.loading_s == pytest.approx(3 * 5 + pulled * 10)
         assert max(found.series.loading) == 1
+
+
+def test_two_that_had_a_burst_do_not_take_each_others_room_while_nothing_comes():
+    arrivals = [0.0, 0.4, 1.0, 2.4, 9.0, 40.0, 40.4, 42.4, 44.3]
+    two = trace(
+        arrivals, source="x", models=("m", "n"), model=[0] * 5 + [1] * 4,
+        span_s=400.0, services=[4.0] * 9,
+    )  # fmt: skip
+    scaling = replace(SLEEPY.scaling, stable_window_s=60)
+    spec = always_on(replace(SLEEPY, scaling=scaling, needs=Needs(gpus=1)))
+    asked = question(
+        trace=two, keys={"m": A, "n": B}, cold_start=measured(120.0),
+        budget=Budget(gpus=3),
+    )  # fmt: skip
+
+    found = totals(answer("x", asked, {A: spec, B: spec}))
+
+    assert found.answered == len(two)
+    assert found.starts <= 6

@@ -105,6 +105,36 @@ def test_the_idle_one_that_was_idle_longest_goes():
     assert (answer.start, answer.again_at) == (0, inf)
 
 
+def test_nobody_goes_for_one_more_replica_of_what_has_no_request_itself():
+    tenants = [idle("a"), idle("b", used_at=800.0)]
+
+    answer, yields = one(machine(2), tenants, wish("a", starved=False))
+
+    assert yields == ""
+    assert answer.reason == (
+        "waits for room: 1 GiB needed, 0 free; nobody goes for one more of what has no "
+        "request"
+    )
+    assert (answer.start, answer.again_at) == (0, inf)
+
+
+@pytest.mark.parametrize(
+    ("wisher", "starved"),
+    [
+        pytest.param([tenant("a")], False, id="it is busy"),
+        pytest.param([idle("a", floor=2)], False, id="it always keeps as many"),
+        pytest.param([idle("a", staying=0, going=1)], True, id="it has none at all"),
+        pytest.param([], False, id="it is not known yet"),
+    ],
+)
+def test_who_is_idle_goes_for_one_that_is_not_or_that_must_be_there(wisher, starved):
+    other = idle("b", used_at=800.0, staying=2)
+
+    _, yields = one(machine(3), [*wisher, other], wish("a", gib=2, starved=starved))
+
+    assert yields.startswith("b keeps 0 for a")
+
+
 def test_of_those_idle_equally_long_the_first_by_name_goes():
     _, yields = one(machine(2), [idle("b"), idle("a")], wish("c"))
 
