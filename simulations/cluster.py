@@ -321,8 +321,8 @@ class Cluster:
             machine.turn(Part.DRAINING, now)
         life = self._life(machine)
         stop_s = self._behaviours[machine.key].stop_s if life is None else life.stop_s
-        if self._starting is not None and self._starting.stop(machine, now):
-            stop_s = 0.0
+        if self._starting is not None:
+            self._starting.stop(machine, now)
         self._engine.at(now + stop_s, Rank.DEPARTURE, self._end, machine)
 
     def _end(self, machine: Machine, now: float) -> None:

@@ -89,15 +89,14 @@ class Starting:
         """Have a replica that was placed go through its phases."""
         self._go_on(self._starts[machine.id], now)
 
-    def stop(self, machine: Machine, now: float) -> bool:
-        """Load no more for a replica; return whether it still waited for a place."""
+    def stop(self, machine: Machine, now: float) -> None:
+        """Place or load it no more: it is about to go."""
         start = self._starts[machine.id]
         if start.node is None:
             self._waiting.remove(start)
-            return True
-        start.node.link.cancel(start, now)
-        self._watch(start.node)
-        return False
+        else:
+            start.node.link.cancel(start, now)
+            self._watch(start.node)
 
     def leave(self, machine: Machine, now: float) -> None:
         """Give the place of a replica that is gone to who waits for one."""

@@ -182,7 +182,7 @@ def test_a_start_that_waits_for_its_own_fails_for_good():
     assert (at, failure.final) == (30.0, True)
 
 
-def test_a_start_that_is_stopped_while_it_waits_is_gone_at_once():
+def test_a_start_that_is_stopped_while_it_waits_goes_and_is_never_placed():
     site = Site(wide(gpus=1), "10s", stop_s=9.0)
 
     site.scale(0.0, LLM, 1)
@@ -192,7 +192,8 @@ def test_a_start_that_is_stopped_while_it_waits_is_gone_at_once():
 
     assert site.end(200.0) == {}
     assert not site.failures
-    assert [machine.gone for machine in site.cluster.machines] == [16.0, 6.0]
+    assert [machine.gone for machine in site.cluster.machines] == [16.0, 15.0]
+    assert site.cluster.machines[1].placed == inf
 
 
 def test_a_small_start_does_not_wait_behind_a_large_one():
