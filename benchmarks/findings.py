@@ -16,49 +16,30 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from autoscaler.core.domain import GateSpec, RevisionKey, RevisionSpec, ScalingSpec
-from simulations import edit, plan, sweep
+from autoscaler.core.domain import GateSpec, RevisionSpec, ScalingSpec
+from benchmarks.held_back import HOUR_S, LOAD_S, SERVICE_S, Ran, case, simulated
+from simulations import edit, plan
 from simulations.chance import generator
 from simulations.closed import Kept, keep, offline
-from simulations.coldstart import parse
 from simulations.formats import servegen
 from simulations.formats.known import read
 from simulations.policies.histogram import Histogram
 from simulations.policies.rule import Fixed, Rule
-from simulations.totals import Totals, totals
 from simulations.trace import Trace, trace
-from simulations.world import World
 
-KEY = RevisionKey("default", "model")
-LOAD_S = 37.0
-SERVICE_S = 4.0
-"""Where a trace only counts requests."""
 CODE = "azure_llm_2024_code_10s.csv.gz"
 CLIENTS = "servegen/m-large_clients_10min.csv.gz"
 STATISTICS = "gentd26_per_model_statistics.csv"
 SEEDS = (1, 2, 3)
-CHOSEN_ON = 0.6
-HOUR_S = 3_600.0
-POINTS = 32
+CLIENTS_TUNED = 6
+POINTS = 64
 """Settings tried for each trace; more find a little more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """One run in figures, and what each hour of it cost."""
-
-    totals: Totals
-    hours: tuple[float, ...]
-
-    @property
-    def cost_h(self) -> float:
-        return self.totals.cost_s / HOUR_S
 
 
 def knative(concurrency: int = 0, *, most: int = 0) -> RevisionSpec:
@@ -75,26 +56,6 @@ def knative(concurrency: int = 0, *, most: int = 0) -> RevisionSpec:
 
 def changed(spec: RevisionSpec, **settings: object) -> RevisionSpec:
     return replace(spec, scaling=replace(spec.scaling, **settings))  # type: ignore[arg-type]
-
-
-def simulated(job: tuple[Trace, RevisionSpec]) -> Ran:
-    """Run these settings on a trace, with a constant cold start."""
-    asked, spec = job
-    question = plan.Question(
-        trace=asked,
-        keys=dict.fromkeys(asked.models, KEY),
-        service=plan.Service(base_s=SERVICE_S),
-        cold_start=parse(f"{LOAD_S:g}s"),
-    )
-    run = World(plan.scenario(question, {KEY: spec})).run()
-    found = plan.outcome("", {KEY: spec}, run)
-    hours = np.zeros(int(run.until // HOUR_S) + 1)
-    for machine in run.machines:
-        end = min(machine.gone, run.until)
-        for hour in range(int(machine.launched // HOUR_S), int(end // HOUR_S) + 1):
-            begin = max(machine.launched, hour * HOUR_S)
-            hours[hour] += max(0.0, min(end, (hour + 1) * HOUR_S) - begin)
-    return Ran(totals=totals(found), hours=tuple(hours.tolist()))
 
 
 def m0002(folder: Path, seed: int) -> Trace:
@@ -265,7 +226,7 @@ def histogram(folder: Path, pool: ProcessPoolExecutor) -> None:
         rows = []
         for hours in (1, 4):
             its = kept(models, partial(Histogram, hours * HOUR_S))
-            timer, fixed = _as_warm(models, its.cold)
+            timer, fixed = as_warm(models, its.cold)
             rows.append(_closed(f"histogram {hours} h", its))
             rows.append(_closed(f"  as warm: timer {timer:.0f} s", fixed))
         rows += [
@@ -276,7 +237,7 @@ def histogram(folder: Path, pool: ProcessPoolExecutor) -> None:
         table(title, ("", "cold %", "of always on %", "starts ahead"), rows)
 
 
-def _as_warm(models: Sequence[Trace], cold: int) -> tuple[float, Kept]:
+def as_warm(models: Sequence[Trace], cold: int) -> tuple[float, Kept]:
     """Return the shortest timer that has no more cold requests, to 1 %."""
     low, high = 1.0, 1_000_000.0
     while high / low > 1.01:
@@ -300,90 +261,28 @@ def _closed(name: str, its: Kept) -> list[str]:
 def tuned(folder: Path, pool: ProcessPoolExecutor, points: int = POINTS) -> None:
     """What do settings save that were chosen on the first 60 % of the days, no colder
     and no slower there than Knative's defaults, on the rest?"""
-    cases = [
-        ("code 1/1000", code(folder, 1000, 1), knative(most=1)),
-        ("code 1/10000", code(folder, 10000, 1), knative(most=1)),
-        ("code 1/1000, one at a time", code(folder, 1000, 1), knative(1)),
-        ("code 1/10000, one at a time", code(folder, 10000, 1), knative(1)),
-    ]
+    hour, tenth = code(folder, 1000, 1), code(folder, 10000, 1)
     rare = clients(folder, 54)
-    cases.append(("ServeGen, a rare client", rare[27], knative(most=1)))
+    some = rare[:: len(rare) // CLIENTS_TUNED][:CLIENTS_TUNED]
+    cases = [
+        ("code 1/1000, one at a time", [hour], knative(1)),
+        ("code 1/10000, one at a time", [tenth], knative(1)),
+        ("code 1/1000, eight at a time", [hour], knative(8)),
+        ("code 1/10000, eight at a time", [tenth], knative(8)),
+        ("code 1/1000, one replica", [hour], knative(most=1)),
+        ("code 1/10000, one replica", [tenth], knative(most=1)),
+        (f"ServeGen, {len(some)} rare clients, one replica", some, knative(most=1)),
+    ]
     if (folder / STATISTICS).exists():
-        cases.append(("like M0002, one at a time", m0002(folder, 1), knative(1)))
+        cases.append(("like M0002, one at a time", [m0002(folder, 1)], knative(1)))
     rows = []
-    for name, whole, spec in cases:
-        cut = whole.span_s * CHOSEN_ON
-        first, rest = edit.slice_(whole, 0.0, cut), edit.slice_(whole, cut, 1e12)
-        chosen = _chosen(pool, first, spec, points)
-        ran, base = pool.map(simulated, [(rest, chosen), (rest, spec)])
-        low, high = _band(ran.hours, base.hours)
-        said, plain = plan.said(chosen), plan.said(spec)
-        rows.append(
-            [
-                name,
-                f"{base.cost_h:.1f} -> {ran.cost_h:.1f}",
-                f"{100 * (1 - ran.cost_h / base.cost_h):.0f}",
-                f"{low:.0f}..{high:.0f}",
-                f"{_cold(base):.2f} -> {_cold(ran):.2f}",
-                f"{base.totals.p99_s:.1f} -> {ran.totals.p99_s:.1f}",
-                ", ".join(f"{k} {v}" for k, v in said.items() if plain[k] != v),
-            ]
-        )
-        print(f"{name}: {rows[-1][1:]}", flush=True)
-    heads = ("", "replica-h", "less %", "95 %", "cold %", "p99 s", "changed")
+    for name, traces, spec in cases:
+        for row in case(pool, traces, spec, points):
+            rows.append([name, *row])
+            print(f"{name}: {row}", flush=True)
+    heads = ("", "p99 within", "replica-h", "less %", "95 %", "cold %", "p99 s",
+             "as good", "changed")  # fmt: skip
     table("held-back days, Knative's -> tuned", heads, rows)
-
-
-def _cold(ran: Ran) -> float:
-    return 100 * ran.totals.cold_share
-
-
-def _chosen(
-    pool: ProcessPoolExecutor, first: Trace, spec: RevisionSpec, points: int
-) -> RevisionSpec:
-    """Return the cheapest settings that are no colder and no slower than *spec*."""
-    base = simulated((first, spec)).totals
-    best, least = spec, base.cost_s
-    asks = sweep.Sweep(sweep.dimensions(spec), points, 1)
-    while choices := asks.ask():
-        jobs = [(first, sweep.apply(spec, choice)) for choice in choices]
-        seen = []
-        for choice, (_, each), ran in zip(
-            choices, jobs, pool.map(simulated, jobs), strict=True
-        ):
-            its = ran.totals
-            worse = _worse(its, base)
-            if not worse and its.cost_s < least:
-                best, least = each, its.cost_s
-            seen.append(
-                sweep.Seen(
-                    choice=choice, cost_s=its.cost_s, wait_s=its.mean_wait_s,
-                    excess=worse,
-                )
-            )  # fmt: skip
-        asks.tell(seen)
-    return best
-
-
-def _worse(its: Totals, base: Totals) -> float:
-    """Return by how much it waits longer or is colder, in shares; 0: it is neither."""
-    colder = max(0.0, its.cold - base.cold) / max(1, base.cold)
-    slower = max(0.0, its.p99_s - base.p99_s - 1e-6) / max(1.0, base.p99_s)
-    return colder + slower + max(0, base.answered - its.answered)
-
-
-def _band(
-    ours: Sequence[float], theirs: Sequence[float], times: int = 2_000
-) -> tuple[float, float]:
-    """Draw hours with replacement, the same of both: where 95 % of savings lie."""
-    count = min(len(ours), len(theirs))
-    a, b = np.array(ours[:count]), np.array(theirs[:count])
-    drawn = generator(1, "hours").integers(0, count, (times, count))
-    theirs_h = b[drawn].sum(axis=1)
-    some = theirs_h > 0.0  # a rare model may have had no request in all hours drawn
-    savings = 100 * (1 - a[drawn].sum(axis=1)[some] / theirs_h[some])
-    low, high = np.quantile(savings, (0.025, 0.975))
-    return float(low), float(high)
 
 
 ALL = {each.__name__: each for each in (panic, grace, histogram, tuned)}
