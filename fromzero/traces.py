@@ -84,6 +84,8 @@ def opened(
             trace = edit.only(trace, model)
         if "begin" in said or "end" in said:
             trace = edit.slice_(trace, begin_s, min(end_s, trace.span_s))
+        if not len(trace):
+            raise CommandError(f"{path}: no request in the part that is asked for")
         return trace
 
 
@@ -121,8 +123,15 @@ def thin(
     """Keep some of the requests, drawn by chance: a rarer model of the same kind."""
     from simulations import edit
 
+    whole = opened(file, form, seed)
     with told():
-        _write(edit.thin(opened(file, form, seed), factor, seed=seed), made)
+        kept = edit.thin(whole, factor, seed=seed)
+    if not len(kept):
+        raise CommandError(
+            f"--factor {factor:g}: none of {len(whole):,} requests is left; take a "
+            "smaller one, or another --seed"
+        )
+    _write(kept, made)
 
 
 @app.command("slice")
@@ -210,6 +219,7 @@ def generate(
 def _write(trace: Trace, to: Path) -> None:
     """Write *trace* and say so."""
     from simulations.formats.known import written
+    from simulations.summary import duration
 
     for remark in trace.remarks:
         print(printable(f"note: {remark}"), file=sys.stderr)
@@ -217,4 +227,4 @@ def _write(trace: Trace, to: Path) -> None:
         sys.stdout.writelines(written(trace))
         return
     write(to, written(trace))
-    print(printable(f"{to}: {len(trace):,} requests, {trace.span_s:g} s"))
+    print(printable(f"{to}: {len(trace):,} requests in {duration(trace.span_s)}"))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.chance import generator
+from simulations.summary import duration
 from simulations.trace import Trace, TraceError, few, in_order
 
 
@@ -23,10 +24,12 @@ def thin(trace: Trace, factor: float, *, seed: int) -> Trace:
 def slice_(trace: Trace, begin_s: float, end_s: float) -> Trace:
     """Keep what came from *begin_s* until before *end_s*; time begins anew there."""
     if begin_s >= trace.span_s:
-        raise TraceError(f"from {begin_s:g} s: the trace ends at {trace.span_s:g} s")
+        raise TraceError(
+            f"from {duration(begin_s)}: the trace ends at {duration(trace.span_s)}"
+        )
     if not 0.0 <= begin_s < end_s:
         raise TraceError(
-            f"from {begin_s:g} s to {end_s:g} s: must be a stretch of time"
+            f"from {duration(begin_s)} to {duration(end_s)}: must be a stretch of time"
         )
     low, high = np.searchsorted(trace.arrivals, (begin_s, end_s))
     part = _of(trace, slice(int(low), int(high)))

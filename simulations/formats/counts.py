@@ -27,7 +27,7 @@ from simulations.trace import Trace, TraceError, trace
 
 _TIMES = ("time", "minute", "timestamp")
 _COUNTS = ("requests", "count", "requests_per_minute")
-_SHORTEST_S = 1e-3
+_SHORTEST_S, _COARSE_S = 1e-3, 300.0
 
 
 class Bins:
@@ -82,6 +82,11 @@ class Bins:
         remarks.append(
             f"counted in bins of {width:g} s: spread evenly, seed {self._seed}"
         )
+        if width > _COARSE_S:
+            remarks.append(
+                "bins this long hide bursts and pauses: there would be more cold "
+                "starts, or fewer, than are simulated"
+            )
         span_s = float(begins[-1] - begins[0]) + width
         np.minimum(at, span_s, out=at)
         return trace(at, source=source, span_s=span_s, remarks=tuple(remarks))

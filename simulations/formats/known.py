@@ -83,7 +83,8 @@ def parse(
     if not names:
         raise TraceError(
             f"{name}:{len(head)}: {said[0].strip()[:80]!r}; must begin as one of the "
-            f"formats {', '.join(FORMATS)} (docs/traces.md)"
+            f"formats {', '.join(FORMATS)}; your own may be CSV with the columns "
+            "minute and requests, or arrival_s (docs/traces.md)"
         )
     found = FORMATS[names[0]]
     if found.part is not None:

@@ -23,7 +23,7 @@ def test_a_trace_is_made_looked_at_thinned_cut_and_merged(tmp_path):
     whole, few, part = tmp_path / "w.csv", tmp_path / "f.csv", tmp_path / "p.csv"
 
     (said,) = run("generate", whole, "--shape", "bursts", *MAKE)
-    assert said.endswith("requests, 3600 s")
+    assert said.endswith("requests in 60min")
     assert any(line.startswith("requests ") for line in run("summarize", whole))
     run("thin", whole, few, "--factor", "10")
     run("slice", whole, part, "--from", "10m", "--to", "30m")
@@ -73,6 +73,19 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
         run(*arguments)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_no_part_of_a_trace(tmp_path):
+    made, out = tmp_path / "a.csv", tmp_path / "o.csv"
+    made.write_text("# span_s: 9000\narrival_s\n10\n8000\n")
+
+    with pytest.raises(CommandError, match="no request in the part"):
+        run("slice", made, out, "--from", "1h", "--to", "2h")
+    with pytest.raises(CommandError, match="from 3h: the trace ends at 2.5h"):
+        run("summarize", made, "--from", "3h")
+    with pytest.raises(CommandError, match="none of 2 requests is left"):
+        run("thin", made, out, "--factor", "1e9")
+    assert not out.exists()
 
 
 def test_a_file_that_cannot_be_made_leaves_the_one_before(tmp_path):

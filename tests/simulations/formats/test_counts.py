@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,15 @@ def test_each_bin_has_as_many_requests_as_were_counted(counts, seed):
     assert got.tolist() == counts
     assert found.span_s == 60 * len(counts)
     assert found.digest == parse(["minute,requests\n", *rows], "x", seed=seed).digest
+
+
+@pytest.mark.parametrize(("minutes", "doubted"), [(1, False), (5, False), (60, True)])
+def test_long_bins_are_doubted(minutes, doubted):
+    rows = [f"{n * minutes},5\n" for n in range(9)]
+
+    found = parse(["minute,requests\n", *rows], "x")
+
+    assert doubted == any("hide bursts" in remark for remark in found.remarks)
 
 
 def test_a_bin_ends_where_the_next_begins():
