@@ -353,10 +353,16 @@ class World:
     def _leap(self, next_at: float) -> float:
         """Return the last second before anything happens: reports of those between
         would say the same as this one, and one report says it of all of them."""
-        scenario = self._scenario
-        if self.fleet.wake_at <= next_at + scenario.tick_s:
+        scenario, engine, wake_at = self._scenario, self.engine, self.fleet.wake_at
+        if wake_at <= next_at + scenario.tick_s:
             return next_at  # It has not leapt: what is reported may change something.
-        horizon = min(self.engine.horizon, scenario.until)
+        if engine.horizon == self._tick_at < wake_at:
+            # What is next is a tick that has been put off.
+            engine.withdraw(self._tick, lambda _: True)
+            self._tick_at = wake_at
+            if wake_at < inf:
+                engine.at(wake_at, Rank.TICK, self._tick, None)
+        horizon = min(engine.horizon, scenario.until)
         return max(next_at, self._report_before(horizon))
 
     def _report_before(self, now: float) -> float:

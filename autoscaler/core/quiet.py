@@ -18,82 +18,76 @@ if TYPE_CHECKING:
     from autoscaler.core.revision import Revision
 
 
+Foreseen = tuple[float, tuple[int, bool] | None]
+"""Until when each decision is the one just made (now: that is not known), and what it
+would rest on besides the level, if it were made now; None: make it to know."""
+
+
 class Foresight(Protocol):
     """What a Fleet that leaps asks about its judge."""
 
-    def until(
+    def foresee(
         self,
         of: Revision,
         reporters: Collection[str],
         level: int,
         now: float,
         tick_s: float,
-    ) -> float:
-        """Return until when each decision is the one just made if *level* requests stay
-        and no replica comes or goes; *now*: not known for longer."""
-
-    def basis(
-        self, of: Revision, reporters: Collection[str], now: float
-    ) -> tuple[int, bool] | None:
-        """Return what the next decision would rest on besides the level; None: it is
-        to be made whenever the level has changed."""
+    ) -> Foreseen:
+        """Say how long it decides the same if *level* requests stay, and no replica
+        comes or goes."""
 
 
 class Windows:
     """Foresight of the production judge, which looks at windows of load."""
 
-    def until(
+    def foresee(
         self,
         of: Revision,
         reporters: Collection[str],
         level: int,
         now: float,
         tick_s: float,
-    ) -> float:
-        """Return when the windows may first make it decide otherwise."""
+    ) -> Foreseen:
+        """Say when the windows may first make it decide otherwise.
+
+        It rests on the replicas by the stable one, or -1: none, but there was a request
+        not long ago; and on whether load was known for all of that window.
+        """
         spec, replicas = of.scaling, of.replicas
         if spec.metric is Metric.CPU or spec.metric is Metric.MEMORY:
-            return now
-        target = spec.target_value
+            return now, None
+        target, load = spec.target_value, of.load
         # Requests/s say nothing of requests that do not end; and with more of them than
         # one replica is to have, steps are what may be next.
         if level and (spec.metric is not Metric.CONCURRENCY or level > target):
-            return now
-        load = of.load
+            return now, None
         until = load.stable.steady_until(target, level, now)
         if until <= now:
-            return now
+            return now, None
         if spec.panic:
             burst = load.panic.most(target, level, now)
             if bursts(spec, burst, replicas.ready, replicas.active - replicas.ready):
-                return now  # Each tick may begin a panic, or prolong it.
+                return now, None  # Each tick may begin a panic, or prolong it.
             if of.decider.panic_since is not None:
                 until = min(until, of.decider.panic_since + spec.stable_window_s)
-        if not of.covered(reporters, now):
+        wanted = by_load = load.stable.wanted(target, now)
+        used = of.used_at + spec.stable_window_s
+        if used > now:
+            wanted = wanted or -1
+            until = until if level else min(until, used)
+        covered = of.covered(reporters, now)
+        if not covered:
             known = max(of.born, of.reports.since(reporters)) + spec.stable_window_s
             until = min(until, known) if known > now else now
-        used = of.used_at + spec.stable_window_s
-        if not level and used > now:
-            until = min(until, used)
-        if spec.scale_down_delay_s <= 0:
-            return until
-        # The delay counts from the last tick before, which is to be made; and what it
-        # holds on to must be what is wanted now.
-        peaks = of.decider.peaks
-        if len(peaks) != 1 or peaks[0][1] != load.stable.wanted(target, now):
-            return now
-        return until - tick_s
-
-    def basis(
-        self, of: Revision, reporters: Collection[str], now: float
-    ) -> tuple[int, bool]:
-        """Return replicas by the stable window, or -1: none, but there was a request
-        not long ago; and whether load was known for all of that window."""
-        spec = of.scaling
-        wanted = of.load.stable.wanted(spec.target_value, now)
-        if not wanted and now - of.used_at < spec.stable_window_s:
-            wanted = -1
-        return wanted, of.covered(reporters, now)
+        if spec.scale_down_delay_s > 0:
+            # The delay counts from the last tick before, which is to be made; and what
+            # it holds on to must be what is wanted now.
+            peaks = of.decider.peaks
+            if len(peaks) != 1 or peaks[0][1] != by_load:
+                return now, None
+            until -= tick_s
+        return until, (wanted, covered)
 
 
 class Leap(NamedTuple):
@@ -110,17 +104,14 @@ class Leap(NamedTuple):
     """When to decide at the latest, whatever is heard."""
 
 
-def quiet_until(
+def foreseen(
     foresight: Foresight,
     of: Revision,
     reporters: Collection[str],
     now: float,
     tick_s: float,
-) -> float:
-    """Return until when each decision is the one just made if no request comes or ends.
-
-    *now*: not known for longer.
-    """
+) -> Foreseen:
+    """Say for how long nothing comes of a tick, if no request comes or ends."""
     replicas = of.replicas
     active = replicas.target
     if (
@@ -132,14 +123,14 @@ def quiet_until(
         or of.refusal is not None
         or of.awaits
     ):
-        return now
+        return now, None
     level = of.reports.level(reporters, now)
     if level < 0:
-        return now
-    until = foresight.until(of, reporters, level, now, tick_s)
+        return now, None
+    until, basis = foresight.foresee(of, reporters, level, now, tick_s)
     if active > replicas.ready:
         until = min(until, of.progress_at + of.scaling.progress_deadline_s)
-    return until
+    return until, basis
 
 
 def due(of: Revision, again_at: float, now: float, tick_s: float) -> float:
@@ -167,11 +158,10 @@ def leap(
     """
     at = due(of, again_at, now, tick_s)
     if foresight is not None and at == now + tick_s and _is_seen(of):
-        quiet = quiet_until(foresight, of, reporters, now, tick_s)
-        if quiet > at:
-            basis = foresight.basis(of, reporters, now)
-            of.leapt = Leap(foresight, now, _level(of), basis, again_at)
-            at = min(ticks(now, quiet, tick_s)[1], again_at)
+        until, basis = foreseen(foresight, of, reporters, now, tick_s)
+        if until > at:
+            of.leapt = Leap(foresight, now, of.reports.requests(), basis, again_at)
+            at = min(ticks(now, until, tick_s)[1], again_at)
     return at
 
 
@@ -179,23 +169,21 @@ def land(
     of: Revision, sample: Sample, reporters: Collection[str], now: float, tick_s: float
 ) -> float:
     """Return when *of*, which has leapt, is due now that it has been heard of again."""
-    leapt, level = of.leapt, _level(of)
+    leapt, level = of.leapt, of.reports.requests()
     if leapt is None or (
-        sample.held + sample.in_flight == sample.concurrency
+        not sample.requests
         and level == leapt.level
-        and not sample.requests
+        and sample.held + sample.in_flight == sample.concurrency
     ):
         return of.due
-    since, at = ticks(leapt.since, now, tick_s)
-    quiet, basis, foresees = now, leapt.basis, leapt.foresight
-    if basis is not None and foresees.basis(of, reporters, now) == basis:
-        quiet = quiet_until(foresees, of, reporters, now, tick_s)
-    if quiet > at:
-        of.leapt = leapt._replace(since=since, level=level)
-        at = ticks(since, quiet, tick_s)[1]
-    else:
-        of.leapt = None
-    return min(at, leapt.again_at)
+    foresight, since, _, basis, again_at = leapt
+    since, at = ticks(since, now, tick_s)
+    of.leapt = None
+    until, rests_on = foreseen(foresight, of, reporters, now, tick_s)
+    if until > at and rests_on == basis is not None:
+        of.leapt = Leap(foresight, since, level, basis, again_at)
+        at = ticks(since, until, tick_s)[1]
+    return min(at, again_at)
 
 
 def _is_seen(of: Revision) -> bool:
@@ -206,10 +194,6 @@ def _is_seen(of: Revision) -> bool:
         and decided.seen.ready == replicas.ready
         and decided.seen.starting == replicas.active - replicas.ready
     )
-
-
-def _level(of: Revision) -> int:
-    return of.reports.held() + of.reports.in_flight()
 
 
 def ticks(since: float, until: float, tick_s: float) -> tuple[float, float]:

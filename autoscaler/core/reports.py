@@ -161,6 +161,13 @@ class Reports:
         """Return the requests that were forwarded and have not ended."""
         return sum(report.in_flight for report in self._by.values())
 
+    def requests(self) -> int:
+        """Return all of them: those that are held, and those in flight."""
+        count = 0
+        for report in self._by.values():
+            count += report.held + report.in_flight
+        return count
+
     def uses(self) -> dict[str, tuple[int, float]]:
         """Return of each replica what it has in flight, and when it last had any."""
         uses: dict[str, tuple[int, float]] = {}

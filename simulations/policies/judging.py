@@ -8,6 +8,7 @@ from math import inf
 
 from autoscaler.core.domain import Decision, Mode, RevisionKey
 from autoscaler.core.judge import Verdict, apply, look
+from autoscaler.core.quiet import Foreseen
 from autoscaler.core.reports import UNUSED
 from autoscaler.core.revision import Revision
 from simulations.policies.policy import Mind, Seen, Wanted
@@ -76,19 +77,16 @@ class Judging:
         verdict = Verdict(seen=seen.load, decision=decision, desired=desired, why=why)
         return min(apply(of, spec, verdict, now), max(wanted.again_at, now))
 
-    def until(
+    def foresee(
         self,
         of: Revision,
         reporters: Collection[str],
         level: int,
         now: float,
         tick_s: float,
-    ) -> float:
-        """Return until when its mind answers as it did last."""
-        return max(now, self._known[of.key].until)
-
-    def basis(self, of: Revision, reporters: Collection[str], now: float) -> None:
-        """Have a mind see each change of what it looks at."""
+    ) -> Foreseen:
+        """Say until when its mind answers as it did last; it sees each change."""
+        return max(now, self._known[of.key].until), None
 
     def _see(self, of: Revision, known: _Known, now: float) -> Seen:
         replicas, reports = of.replicas, of.reports

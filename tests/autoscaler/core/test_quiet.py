@@ -271,11 +271,19 @@ def test_nothing_is_left_out_while_somebody_has_said_nothing():
 
 def test_a_request_not_long_ago_is_another_basis_than_none():
     of = Revision(KEY, RevisionSpec(scaling=SPEC), 0.0)
-    of.used_at = 5.0
-    windows = quiet.Windows()
+    nothing = Sample(
+        key=KEY, reporter=WHO, span_s=1.0, concurrency=0.0, requests=0, held=0,
+        in_flight=0, epoch=0, version=0,
+    )  # fmt: skip
+    found = {}
+    for second in range(1, 15):
+        of.heard(nothing, float(second))
+        of.used_at = 1.0
+        found[second] = quiet.Windows().foresee(of, [WHO], 0, float(second), 2.0)
 
-    assert windows.basis(of, [WHO], 5.0 + SPEC.stable_window_s - 0.5) == (-1, False)
-    assert windows.basis(of, [WHO], 5.0 + SPEC.stable_window_s) == (0, False)
+    assert found[6] == (12.0, (-1, False))
+    assert found[12] == (13.0, (-1, True))
+    assert found[13] == (inf, (0, True))
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from([0.1, 0.25, 1.0, 2.0]))

@@ -42,6 +42,7 @@ def test_a_level_is_known_when_all_have_said_it_just_now():
     reports.heard(sample("a", load("r1", in_flight=2), held=1), now=10.0)
 
     assert reports.level(["a"], now=11.5) == 3
+    assert reports.requests() == 3
     assert reports.level(["a"], now=11.6) < 0
     assert reports.level(["a", "b"], now=10.0) < 0
     assert reports.since(["a"]) == 9.0
