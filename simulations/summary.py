@@ -139,10 +139,14 @@ def duration(seconds: float) -> str:
 
 def _idle(at: NDArray[np.float64], span: float) -> tuple[float, float, float]:
     """Return the share of the time at zero if a replica is kept each of KEEPS_S."""
-    tail = np.append(np.diff(at), span - at[-1]) if len(at) else np.array([span])
-    return _each(
-        lambda keep: float((tail - keep).clip(min=0.0).sum()) / span if span else 0.0
-    )
+    gaps = np.diff(at)
+    last = span - float(at[-1]) if len(at) else span
+
+    def share(keep: float) -> float:
+        idle = float((gaps[gaps > keep] - keep).sum()) + max(0.0, last - keep)
+        return idle / span if span else 0.0
+
+    return _each(share)
 
 
 def _counts(at: NDArray[np.float64], span: float, width: float) -> NDArray[np.int64]:
@@ -163,14 +167,15 @@ def _each(of: object) -> tuple[float, float, float]:
 
 
 def _values(
-    name: str, values: NDArray[np.generic], known: NDArray[np.bool_]
+    name: str, values: NDArray[np.int64] | NDArray[np.float64], known: NDArray[np.bool_]
 ) -> Iterator[str]:
     if not known.any():
         return
-    found = np.asarray(values[known], dtype=np.float64)
+    found = values if known.all() else values[known]
     half, most, nearly = np.quantile(found, _SHARES)
-    missing = "" if known.all() else f"; {int((~known).sum()):,} not known"
+    missing = len(values) - len(found)
+    said = f"; {missing:,} not known" if missing else ""
     yield (
         f"{name:<17} mean {found.mean():.4g}, half up to {half:.4g}, 90 % {most:.4g}, "
-        f"99 % {nearly:.4g}{missing}"
+        f"99 % {nearly:.4g}{said}"
     )
