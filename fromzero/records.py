@@ -10,7 +10,7 @@ from typing import IO
 
 from activator.access_log import AccessLog
 from activator.watcher import Finished
-from autoscaler.clock import monotonic
+from autoscaler.clock import monotonic, wall
 from autoscaler.core.domain import RevisionKey
 from autoscaler.errors import BadInput, Problem
 from fromzero.flags import Records
@@ -58,7 +58,9 @@ def recording(records: Records) -> Iterator[Files]:
         trace = decisions = None
         if records.trace is not None:
             with _said("record-trace", records.trace):
-                trace = stack.enter_context(Trace(records.trace, monotonic))
+                trace = stack.enter_context(
+                    Trace(records.trace, monotonic, unix_s=wall())
+                )
         if records.decisions is not None:
             with _said("record-decisions", records.decisions):
                 # Line by line: the last call before a crash is the one to have.

@@ -14,7 +14,6 @@ _HEAD = f"""\
 # source: fromzero {__version__} --record-trace
 # format: 1
 # arrival_s: seconds since the recording began; service_s: at the replica
-{COLUMNS}
 """
 
 
@@ -29,7 +28,9 @@ class Trace:
     is whole lines in the order in which requests ended.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float], *, unix_s: float
+    ) -> None:
         self._path = path
         self._clock = clock
         self._began = clock()
@@ -38,7 +39,7 @@ class Trace:
         self._sorted = True
         # Line by line, so that a crash loses none and a reader may follow.
         self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
-        self._file.write(_HEAD)
+        self._file.write(f"{_HEAD}# began_s: {unix_s:.6f}\n{COLUMNS}\n")
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +81,7 @@ class Trace:
 def _sort(path: Path) -> None:
     with path.open(encoding="utf-8") as file:
         lines = file.readlines()
-    head = _HEAD.count("\n")
+    head = lines.index(f"{COLUMNS}\n") + 1
     rows = sorted(lines[head:-1], key=lambda line: float(line.partition(",")[0]))
     whole = path.with_name(f"{path.name}.part")
     with whole.open("w", encoding="utf-8") as file:

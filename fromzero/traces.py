@@ -156,7 +156,7 @@ def merge(
     form: Form = "",
     seed: Seed = 1,
 ) -> None:
-    """Put traces that begin together in one."""
+    """Put traces in one, as far apart as they say that they began."""
     from simulations import edit
 
     with told():

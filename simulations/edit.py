@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simulations.chance import generator
 from simulations.summary import duration
-from simulations.trace import Trace, TraceError, few, in_order
+from simulations.trace import MOST_S, Trace, TraceError, few, in_order
 
 
 def thin(trace: Trace, factor: float, *, seed: int) -> Trace:
@@ -37,14 +37,19 @@ def slice_(trace: Trace, begin_s: float, end_s: float) -> Trace:
         part,
         arrivals=part.arrivals - begin_s,
         span_s=min(end_s, trace.span_s) - begin_s,
+        began_s=None if trace.began_s is None else trace.began_s + begin_s,
         source=f"{trace.source}; from {begin_s:g} s to {end_s:g} s",
     )
 
 
 def merge(traces: Sequence[Trace]) -> Trace:
-    """Put traces that begin together in one; models of one name are one model."""
+    """Put traces in one; models of one name are one model.
+
+    They begin as far apart as they say, or together if one does not say when.
+    """
     if not traces:
         raise TraceError("no trace to merge")
+    shifts, began, remarks = _apart(traces)
     names = dict.fromkeys(name for each in traces for name in each.models)
     number = {name: place for place, name in enumerate(names)}
     numbered = np.concatenate(
@@ -53,7 +58,9 @@ def merge(traces: Sequence[Trace]) -> Trace:
             for each in traces
         ]
     )
-    arrivals = np.concatenate([each.arrivals for each in traces])
+    arrivals = np.concatenate(
+        [each.arrivals + shift for each, shift in zip(traces, shifts, strict=True)]
+    )
     order = np.argsort(arrivals, kind="stable")
     models, model = in_order(tuple(names), numbered[order])
     return Trace(
@@ -63,9 +70,12 @@ def merge(traces: Sequence[Trace]) -> Trace:
         input_tokens=np.concatenate([each.input_tokens for each in traces])[order],
         output_tokens=np.concatenate([each.output_tokens for each in traces])[order],
         services=np.concatenate([each.services for each in traces])[order],
-        span_s=max(each.span_s for each in traces),
+        span_s=max(
+            each.span_s + shift for each, shift in zip(traces, shifts, strict=True)
+        ),
         source=" and ".join(each.source for each in traces),
-        remarks=tuple(dict.fromkeys(said for each in traces for said in each.remarks)),
+        remarks=remarks,
+        began_s=began,
     )
 
 
@@ -95,6 +105,26 @@ def only(trace: Trace, model: str) -> Trace:
         raise TraceError(f"model {model!r}: must be one of {few(trace.models)}")
     kept = trace.model == trace.models.index(model)
     return _of(trace, kept)
+
+
+def _apart(
+    traces: Sequence[Trace],
+) -> tuple[list[float], float | None, tuple[str, ...]]:
+    """Return how long after the first each begins, when that was, and remarks."""
+    remarks = list(dict.fromkeys(said for each in traces for said in each.remarks))
+    begins = [each.began_s for each in traces if each.began_s is not None]
+    together = [0.0] * len(traces)
+    if len(begins) < len(traces):
+        if begins:
+            remarks.append("not all say when they began: taken to begin together")
+        return together, None, tuple(remarks)
+    first = min(begins)
+    if max(begins) - first > MOST_S:
+        raise TraceError(
+            f"they began {duration(max(begins) - first)} apart; must be within ten "
+            "years"
+        )
+    return [each - first for each in begins], first, tuple(remarks)
 
 
 def _of(trace: Trace, kept: NDArray[np.generic] | slice) -> Trace:

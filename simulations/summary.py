@@ -68,6 +68,8 @@ def lines(trace: Trace) -> Iterator[str]:
     """Yield one screen of text about a trace."""
     found = summarize(trace)
     yield f"{trace.source}"
+    if trace.began_s is not None:
+        yield f"began             {np.datetime64(int(trace.began_s), 's')} UTC"
     yield (
         f"requests          {found.requests:,} in {duration(found.span_s)}, "
         f"{found.rate:.4g} a second"

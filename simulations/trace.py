@@ -14,6 +14,10 @@ UNKNOWN = -1
 """Tokens that were not recorded; a service time that was not is NaN."""
 
 
+MOST_S = 10 * 366 * 86_400.0
+"""No trace is longer than ten years: a larger number of seconds is in another unit."""
+
+
 class TraceError(Exception):
     """A trace that cannot be read: where, what is there, and the rule it breaks."""
 
@@ -40,6 +44,8 @@ class Trace:
     """What it is of and what was done to it since, for a person."""
     remarks: tuple[str, ...] = ()
     """What was doubtful, and what was made of it."""
+    began_s: float | None = None
+    """Seconds since 1970 when it began; no run depends on that. None: not known."""
 
     def __post_init__(self) -> None:
         count = len(self.arrivals)

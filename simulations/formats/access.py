@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 
-from simulations.formats.reader import MOST_S, Columns, Reader, RuleError, Stamps
-from simulations.trace import Trace
+from simulations.formats.reader import Columns, Reader, RuleError, Stamps
+from simulations.trace import MOST_S, Trace
 
 _COMBINED = re.compile(
     r"\S+ \S+ \S+ \[(\d{2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}:\d{2}:\d{2}) ([+-]\d{4})\] "
@@ -32,7 +32,8 @@ def parse_combined(lines: Iterable[str], name: str, seed: int) -> Trace:
 
     That is `$request_time` after the user agent; without it no service time is known.
     """
-    reader, columns, stamp = Reader(lines, name), Columns(why_unsorted=_WHY), Stamps()
+    reader, stamp = Reader(lines, name), Stamps()
+    columns = Columns(dated=True, why_unsorted=_WHY)
     for line in reader:
         found = _COMBINED.fullmatch(line)
         with reader.must("must be a line of an access log in the form combined"):
@@ -65,7 +66,8 @@ def parse_json(lines: Iterable[str], name: str, seed: int) -> Trace:
 
     The revision is the model, elsewhere the host; time in a queue is no service time.
     """
-    reader, columns, stamp = Reader(lines, name), Columns(why_unsorted=_WHY), Stamps()
+    reader, stamp = Reader(lines, name), Stamps()
+    columns = Columns(dated=True, why_unsorted=_WHY)
     nobody = 0
     for line in reader:
         with reader.must(f"must be an object with {' or '.join(_TIMES)}, as a date"):

@@ -25,7 +25,7 @@ def fits_tokens(head: Sequence[str]) -> bool:
 
 def parse_tokens(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace; nothing is left to chance."""
-    reader, columns, stamp = Reader(lines, name), Columns(), Stamps()
+    reader, columns, stamp = Reader(lines, name), Columns(dated=True), Stamps()
     rows = iter(reader)
     next(rows, None)
     for line in rows:
@@ -49,7 +49,7 @@ def parse_counts(lines: Iterable[str], name: str, seed: int) -> Trace:
     for line in rows:
         with reader.must("must be a time and a whole number"):
             when, count = line.split(",")
-            bins.add(stamp(when), whole(count))
+            bins.add(stamp(when), whole(count), dated=True)
     return bins.trace(f"Azure LLM inference trace {name}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,14 +17,13 @@ from simulations.chance import generator
 from simulations.formats.reader import (
     EPOCH_S,
     MOST,
-    MOST_S,
     Reader,
     RuleError,
     Stamps,
     rows,
     whole,
 )
-from simulations.trace import Trace, TraceError, trace
+from simulations.trace import MOST_S, Trace, TraceError, trace
 
 _TIMES = ("time", "minute", "timestamp")
 _COUNTS = ("requests", "count", "requests_per_minute")
@@ -39,9 +39,13 @@ class Bins:
         self._begins = array("d")
         self._counts = array("q")
         self._total = 0
+        self._dated = True
 
-    def add(self, begin: float, count: int) -> None:
-        """Take the bin that begins then; RuleError: there can be no such one."""
+    def add(self, begin: float, count: int, *, dated: bool) -> None:
+        """Take the bin that begins then; RuleError: there can be no such one.
+
+        *dated*: it counts from 1970.
+        """
         if not abs(begin) <= EPOCH_S:
             raise RuleError("must have a time that is a number of seconds, or a date")
         if self._begins and begin < self._begins[-1] + _SHORTEST_S:
@@ -51,6 +55,7 @@ class Bins:
         if self._total + count > MOST:
             raise RuleError(f"must not lead to over {MOST:,} requests")
         self._total += count
+        self._dated &= dated
         self._begins.append(begin)
         self._counts.append(count)
 
@@ -89,7 +94,8 @@ class Bins:
             )
         span_s = float(begins[-1] - begins[0]) + width
         np.minimum(at, span_s, out=at)
-        return trace(at, source=source, span_s=span_s, remarks=tuple(remarks))
+        found = trace(at, source=source, span_s=span_s, remarks=tuple(remarks))
+        return replace(found, began_s=float(begins[0]) if self._dated else None)
 
 
 def fits(head: Sequence[str]) -> bool:
@@ -116,8 +122,9 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
             if len(row) != len(names):
                 raise RuleError(f"must have {len(names)} columns, as the line of names")
             said = row[when].strip()
-            at = stamp(said) if ":" in said else float(said) * unit
-            bins.add(at, whole(row[many].removesuffix(".0")))
+            dated = ":" in said
+            at = stamp(said) if dated else float(said) * unit
+            bins.add(at, whole(row[many].removesuffix(".0")), dated=dated)
     return bins.trace(name)
 
 

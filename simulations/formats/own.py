@@ -1,19 +1,19 @@
 """Our own format: what `--record-trace` and `fromzero trace` write.
 
 CSV with a line of names; lines that begin with # are notes, of which `# source:`,
-`# span_s:` and each `# remark:` are kept.
+`# began_s:` (since 1970), `# span_s:` and each `# remark:` are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isnan, nan
 
 import numpy as np
 
-from simulations.formats.reader import MOST_S, Columns, Reader, RuleError, rows, whole
-from simulations.trace import UNKNOWN, Trace, TraceError
+from simulations.formats.reader import EPOCH_S, Columns, Reader, RuleError, rows, whole
+from simulations.trace import MOST_S, UNKNOWN, Trace, TraceError
 
 COLUMNS = ("arrival_s", "model", "input_tokens", "output_tokens", "service_s")
 _WHY = "requests are recorded as they end"
@@ -22,7 +22,7 @@ _LONG_S = 2 * 86_400.0
 _BLOCK = 1 << 16
 _MOST_REMARKS = 20
 _RECORDED = "--record-trace"
-_NOTES = ("source", "span_s")
+_NOTES = ("source", "began_s", "span_s")
 
 
 def fits(head: Sequence[str]) -> bool:
@@ -60,20 +60,15 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
                 tokens(row, "output_tokens"),
                 float(cell(row, "service_s") or nan),
             )
-    span = notes.get("span_s")
-    try:
-        span_s = None if span is None else float(span)
-    except ValueError:
-        raise TraceError(f"{name}: span_s is {span!r}, not a number") from None
-    if span_s is not None and not 0.0 <= span_s <= MOST_S:
-        raise TraceError(f"{name}: span_s is {span}; must be seconds, up to ten years")
-    if span is None and _RECORDED in notes.get("source", ""):
+    span_s = _noted(notes, "span_s", MOST_S, name)
+    began_s = _noted(notes, "began_s", EPOCH_S, name)
+    if span_s is None and _RECORDED in notes.get("source", ""):
         remarks.append(
             "the recording was not ended: it is taken to end with its last request"
         )
     reader.remarks[:0] = remarks
     found = columns.trace(reader, notes.get("source", name), span_s=span_s)
-    return _doubted(found, name)
+    return replace(_doubted(found, name), began_s=began_s)
 
 
 def write(trace: Trace) -> Iterator[str]:
@@ -81,6 +76,8 @@ def write(trace: Trace) -> Iterator[str]:
     yield f"# source: {_line(trace.source)}\n"
     yield from (f"# remark: {_line(each)}\n" for each in trace.remarks)
     yield "# format: 1\n"
+    if trace.began_s is not None:
+        yield f"# began_s: {trace.began_s!r}\n"
     yield f"# span_s: {trace.span_s!r}\n"
     yield ",".join(COLUMNS) + "\n"
     models = [_quoted(model) for model in trace.models]
@@ -102,6 +99,20 @@ def write(trace: Trace) -> Iterator[str]:
                 "" if isnan(service) else repr(service),
             )
             yield ",".join(cells) + "\n"
+
+
+def _noted(notes: Mapping[str, str], key: str, most: float, name: str) -> float | None:
+    """Return the seconds of a note; None: there is none."""
+    said = notes.get(key)
+    if said is None:
+        return None
+    try:
+        found = float(said)
+    except ValueError:
+        raise TraceError(f"{name}: {key} is {said!r}, not a number") from None
+    if not 0.0 <= found <= most:
+        raise TraceError(f"{name}: {key} is {said}; must be seconds, up to {most:g}")
+    return found
 
 
 def _doubted(found: Trace, name: str) -> Trace:

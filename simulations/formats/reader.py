@@ -14,10 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.trace import UNKNOWN, Trace, TraceError, in_order
-
-MOST_S = 10 * 366 * 86_400.0
-"""No trace is longer than ten years: a larger number of seconds is in another unit."""
+from simulations.trace import MOST_S, UNKNOWN, Trace, TraceError, in_order
 
 MOST = 200_000_000
 """Requests; more would not be in memory."""
@@ -127,11 +124,18 @@ def rows(reader: Reader) -> Iterator[list[str]]:
 class Columns:
     """The requests of a trace while they are read, from *begin* on.
 
-    Where *begin* is None time begins with the first request. Lines may be out of order
-    if *why_unsorted* says why.
+    Where *begin* is None time begins with the first request; *dated*: what is added
+    counts from 1970. Lines may be out of order if *why_unsorted* says why.
     """
 
-    def __init__(self, *, begin: float | None = None, why_unsorted: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        begin: float | None = None,
+        dated: bool = False,
+        why_unsorted: str = "",
+    ) -> None:
+        self._dated = dated
         self._begin = begin
         self._why_unsorted = why_unsorted
         self._low = -EPOCH_S if begin is None else begin
@@ -190,8 +194,9 @@ class Columns:
             order = np.argsort(at, kind="stable")
             remarks.append(f"{late} lines put in order: {self._why_unsorted}")
         arrivals = at[order]
+        began = float(arrivals[0])
         if self._begin is None:
-            arrivals -= float(arrivals[0])
+            arrivals -= began
         services = np.frombuffer(self._services, dtype=np.float64)[order]
         long = int(np.count_nonzero(services > _LONG_S))
         if 2 * long > int(np.count_nonzero(services >= 0.0)):
@@ -211,6 +216,7 @@ class Columns:
             span_s=max(float(arrivals[-1]), span_s or 0.0),
             source=source,
             remarks=tuple(remarks),
+            began_s=began if self._dated else None,
         )
 
     def _named(self, model: str) -> int:
@@ -268,6 +274,8 @@ class Stamps:
         if minute != self._minute:
             self._seconds = _minute(minute)
             self._minute = minute
+        if len(text) == 16:
+            return self._seconds
         if text[16:17] != ":":
             raise ValueError(text)
         rest = text[17:].removesuffix("Z").removesuffix("+00:00")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.chance import generator
-from simulations.formats.reader import MOST_S, Part, Reader, RuleError
-from simulations.trace import Trace, TraceError, few, in_order, trace
+from simulations.formats.reader import Part, Reader, RuleError
+from simulations.trace import MOST_S, Trace, TraceError, few, in_order, trace
 
 HEAD = "client,t_s,rate_rps,iat_cv,dist,shape,scale"
 WINDOW_S = 600.0

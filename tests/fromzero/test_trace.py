@@ -7,6 +7,8 @@ import pytest
 from fromzero.trace import COLUMNS, Trace
 from simulations.formats.known import read
 
+BEGAN = 1_764_057_112.25
+
 
 def rows(path):
     lines = [line for line in path.read_text().splitlines() if line[0] != "#"]
@@ -16,7 +18,7 @@ def rows(path):
 def test_a_request_is_a_row_of_the_simulators_format(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 100.0) as trace:
+    with Trace(path, clock=lambda: 100.0, unix_s=BEGAN) as trace:
         trace.add("ns/llm", arrived=101.5, service_s=0.25, tokens=(7, 16))
 
     assert path.read_text().splitlines()[-3:] == [
@@ -29,7 +31,7 @@ def test_a_request_is_a_row_of_the_simulators_format(tmp_path):
 def test_what_is_not_known_is_empty(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 0.0) as trace:
+    with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
         trace.add("iris", arrived=1.0, service_s=None)
 
     (row,) = rows(path)
@@ -39,7 +41,7 @@ def test_what_is_not_known_is_empty(tmp_path):
 def test_rows_are_in_the_order_of_arrival_once_it_is_closed(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 0.0) as trace:
+    with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
         for arrived in (3.0, 1.0, 2.0):
             trace.add("iris", arrived=arrived, service_s=0.0)
 
@@ -53,12 +55,13 @@ def test_rows_are_in_the_order_of_arrival_once_it_is_closed(tmp_path):
 def test_its_end_says_how_long_was_recorded_and_is_read_so(tmp_path):
     path, times = tmp_path / "trace.csv", iter([100.0, 160.0])
 
-    with Trace(path, clock=lambda: next(times)) as trace:
+    with Trace(path, clock=lambda: next(times), unix_s=BEGAN) as trace:
         trace.add("iris", arrived=103.0, service_s=0.5)
         trace.add("iris", arrived=101.0, service_s=4.5)
 
     found = read(path)
     assert (found.arrivals.tolist(), found.span_s) == ([1.0, 3.0], 60.0)
+    assert found.began_s == BEGAN
     assert found.remarks == ()
 
 
@@ -66,7 +69,7 @@ def test_many_lines_are_left_in_the_order_of_their_ends(tmp_path, monkeypatch):
     monkeypatch.setattr("fromzero.trace._MOST_SORTED", 1)
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 0.0) as trace:
+    with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
         for arrived in (3.0, 1.0):
             trace.add("iris", arrived=arrived, service_s=0.0)
 
@@ -79,7 +82,7 @@ def test_many_lines_are_left_in_the_order_of_their_ends(tmp_path, monkeypatch):
 def test_a_recording_that_is_cut_off_is_read_and_said_to_be(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 0.0) as trace:
+    with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
         trace.add("iris", arrived=2.0, service_s=0.5)
         trace.add("iris", arrived=1.0, service_s=2.5)
         found = read(path)
@@ -94,7 +97,7 @@ def test_a_recording_that_is_cut_off_is_read_and_said_to_be(tmp_path):
 def test_a_recording_that_is_cut_off_is_whole_lines(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 0.0) as trace:
+    with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
         trace.add("iris", arrived=1.0, service_s=0.5)
 
         assert path.read_text().endswith(",0.500000,\n")
@@ -104,7 +107,7 @@ def test_a_recording_that_is_cut_off_is_whole_lines(tmp_path):
 def test_a_request_from_before_the_recording_arrived_as_it_began(tmp_path):
     path = tmp_path / "trace.csv"
 
-    with Trace(path, clock=lambda: 10.0) as trace:
+    with Trace(path, clock=lambda: 10.0, unix_s=BEGAN) as trace:
         trace.add("iris", arrived=9.0, service_s=2.0)
 
     assert rows(path)[0]["arrival_s"] == "0.000000"
@@ -114,7 +117,7 @@ def test_a_recording_is_closed_when_what_it_records_fails(tmp_path):
     path = tmp_path / "trace.csv"
 
     def fail():
-        with Trace(path, clock=lambda: 0.0) as trace:
+        with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
             trace.add("iris", arrived=2.0, service_s=0.0)
             trace.add("iris", arrived=1.0, service_s=0.0)
             raise ArithmeticError

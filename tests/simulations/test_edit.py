@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,6 +98,29 @@ def test_a_remark_of_both_is_made_once():
     assert merge([few, few]).remarks == ("doubtful",)
 
 
+@given(TRACES.filter(len), st.floats(0.5, 99.5))
+def test_two_slices_that_say_when_they_began_are_merged_to_the_whole(of, cut):
+    dated = replace(of, began_s=1_764_057_112.0)
+
+    both = merge([slice_(dated, cut, 100.0), slice_(dated, 0.0, cut)])
+
+    assert both.arrivals.tolist() == pytest.approx(of.arrivals.tolist(), abs=1e-5)
+    assert sorted(row[1:] for row in rows(both)) == sorted(row[1:] for row in rows(of))
+    assert both.span_s == pytest.approx(100.0)
+    assert both.began_s == dated.began_s
+
+
+def test_traces_that_do_not_all_say_when_they_began_begin_together():
+    few = trace([1.0], source="few", span_s=9.0)
+
+    both = merge([few, replace(few, began_s=1e9)])
+
+    assert both.arrivals.tolist() == [1.0, 1.0]
+    assert both.began_s is None
+    assert both.remarks == ("not all say when they began: taken to begin together",)
+    assert merge([few, few]).remarks == ()
+
+
 @given(TRACES)
 def test_models_taken_apart_and_merged_are_the_whole(of):
     parts = [only(of, name) for name in of.models]
@@ -120,6 +145,9 @@ BAD = {
     "no such model": lambda of: only(of, "nobody"),
     "backwards": lambda of: jitter(of, -1.0, seed=1),
     "nothing": lambda of: merge([]),
+    "a life apart": lambda of: merge(
+        [replace(of, began_s=0.0), replace(of, began_s=1e9)]
+    ),
 }
 
 

@@ -78,6 +78,24 @@ def test_facts_are_where_they_belong():
     assert chat.arrivals.tolist() == [0.0, 3.0]
 
 
+def test_formats_with_dates_say_when_a_trace_began():
+    begins = {
+        name: parse(text.splitlines(keepends=True), "x").began_s
+        for name, text in SAMPLES.items()
+    }
+
+    assert {name: at for name, at in begins.items() if at is not None} == {
+        "azure-llm": 1_700_179_199.5,
+        "azure-counts": 1_715_299_200.0,
+        "combined": 1_791_665_736.0,
+        "json": 1_795_593_110.5,
+    }
+    dated = parse(
+        ["time,requests\n", "2024-05-10 00:00,1\n", "2024-05-10 00:01,1\n"], "x"
+    )
+    assert dated.began_s == 1_715_299_200.0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

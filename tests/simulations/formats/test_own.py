@@ -52,6 +52,7 @@ def test_a_trace_of_any_format_is_the_same_once_converted(name):
 
     assert again.digest == one.digest
     assert (again.source, again.remarks) == (one.source, one.remarks)
+    assert again.began_s == one.began_s
     assert list(written(again)) == list(written(one))
 
 
