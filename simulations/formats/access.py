@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 
-from simulations.formats.reader import Columns, Reader, RuleError, Stamps
+from simulations.formats.columns import Columns
+from simulations.formats.reader import Reader, RuleError
+from simulations.formats.stamps import Stamps
 from simulations.trace import MOST_S, Trace
 
 _COMBINED = re.compile(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from simulations.formats.columns import Columns
 from simulations.formats.counts import Bins
-from simulations.formats.reader import Columns, Reader, Stamps, whole
+from simulations.formats.reader import Reader, whole
+from simulations.formats.stamps import Stamps
 from simulations.trace import Trace
 
 TOKENS = "TIMESTAMP,ContextTokens,GeneratedTokens"

@@ -14,15 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from simulations.chance import generator
-from simulations.formats.reader import (
-    EPOCH_S,
-    MOST,
-    Reader,
-    RuleError,
-    Stamps,
-    rows,
-    whole,
-)
+from simulations.formats.reader import EPOCH_S, MOST, Reader, RuleError, rows, whole
+from simulations.formats.stamps import Stamps
 from simulations.trace import MOST_S, Trace, TraceError, trace
 
 _TIMES = ("time", "minute", "timestamp")

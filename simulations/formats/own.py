@@ -12,7 +12,8 @@ from math import isnan, nan
 
 import numpy as np
 
-from simulations.formats.reader import EPOCH_S, Columns, Reader, RuleError, rows, whole
+from simulations.formats.columns import Columns
+from simulations.formats.reader import EPOCH_S, Reader, RuleError, rows, whole
 from simulations.trace import MOST_S, UNKNOWN, Trace, TraceError
 
 COLUMNS = ("arrival_s", "model", "input_tokens", "output_tokens", "service_s")

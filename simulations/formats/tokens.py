@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from simulations.formats.reader import Columns, Reader, RuleError, rows, whole
+from simulations.formats.columns import Columns
+from simulations.formats.reader import Reader, RuleError, rows, whole
 from simulations.trace import Trace, TraceError
 
 _OBJECT = "must be an object with timestamp, input_length and output_length"

@@ -1,17 +1,10 @@
-"""Lines by number, columns in order, and times as seconds."""
+"""Lines by number, what is wrong with one, and counts."""
 
 from __future__ import annotations
 
 import pytest
 
-from simulations.formats.reader import (
-    Columns,
-    Reader,
-    RuleError,
-    Stamps,
-    rows,
-    whole,
-)
+from simulations.formats.reader import Reader, RuleError, rows, whole
 from simulations.trace import TraceError
 
 
@@ -54,79 +47,6 @@ def test_a_long_line_is_not_shown_whole():
     list(reader)
 
     assert len(str(reader.error("must be short"))) < 150
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("1970-01-02 00:00:01", 86_401.0),
-        ("1970-01-02 00:01", 86_460.0),
-        ("2026-11-25T10:00:00.250Z", 1_795_600_800.25),
-        ("2023-11-16 18:17:03.9799600", 1_700_158_623.97996),
-    ],
-)
-def test_a_time_is_seconds_since_1970(text, seconds):
-    assert Stamps()(text) == pytest.approx(seconds, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "today", "2026-13-01 00:00:00", "2026-01-01 25:00:00",
-             "2026-02-30 00:00:00", "2026-01-01 00:60:00", "2026-01-01_00:00:00",
-             "2026-01-01 00:00:99", "2026-01-01 00.00.00", "2026-01-01 00:00:-1"]
-)  # fmt: skip
-def test_what_is_no_time_is_refused(text):
-    with pytest.raises(ValueError, match="time data|invalid|could not|^"):
-        Stamps()(text)
-
-
-def test_columns_without_a_request_or_with_one_before_the_begin_are_no_trace():
-    reader = Reader([], "x")
-    with pytest.raises(TraceError, match="no request"):
-        Columns().trace(reader, "x")
-    with pytest.raises(RuleError, match="must not come before 2 s"):
-        Columns(begin=2.0).add(1.0)
-
-
-def test_columns_ascend_unless_it_is_said_why_not():
-    columns, loose = Columns(), Columns(why_unsorted="they are written at their ends")
-    for each in (columns, loose):
-        each.add(5.0)
-    loose.add(2.0)
-
-    with pytest.raises(RuleError, match="arrivals must ascend"):
-        columns.add(2.0)
-    found = loose.trace(Reader([], "x"), "x")
-    assert found.arrivals.tolist() == [0.0, 3.0]
-    assert found.remarks == ("1 lines put in order: they are written at their ends",)
-
-
-@pytest.mark.parametrize(
-    ("request_", "why"),
-    [
-        ({"at": float("nan")}, "a number"),
-        ({"at": 1e12}, "milliseconds"),
-        ({"at": 5e8}, "ten years from the first"),
-        ({"at": 2.0, "service_s": -1.0}, "service time"),
-        ({"at": 2.0, "output_tokens": 10**10}, "tokens"),
-        ({"at": 2.0, "model": "a\nb"}, "printable"),
-    ],
-)
-def test_what_no_request_has_is_refused_and_changes_nothing(request_, why):
-    columns = Columns()
-    columns.add(1.0)
-
-    with pytest.raises(RuleError, match=why):
-        columns.add(**request_)
-
-    assert len(columns) == 1
-    assert columns.trace(Reader([], "x"), "x").models == ("model",)
-
-
-def test_columns_that_are_in_order_are_not_copied():
-    columns = Columns(begin=0.0)
-    columns.add(1.0)
-
-    assert not columns.trace(Reader([], "x"), "x").arrivals.flags.owndata
 
 
 @pytest.mark.parametrize("said", ["1.5", "", 2.5, True, -1, "-2", None, float("nan")])
