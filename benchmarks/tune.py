@@ -8,9 +8,9 @@ chosen on its first 60 % and tried on the rest. A plain run of the whole week is
 before and after, in this same process; what else the machine does slows the clock of
 both, so the processors' time is told too.
 
-`--searches` has both searches try as many points on half a day instead: what share of
-the field their points cover (simulations/pareto.py), and the cheapest that meets the
-goal.
+`--searches` has both searches try as many points on two kinds of half a day instead:
+what share of the field their points cover (simulations/pareto.py), and the cheapest
+that meets the goal.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ SLO = "cold<10%"
 DOCUMENT = """\
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
-metadata: {name: model}
+metadata: {{name: model}}
 spec:
   predictor:
     minReplicas: 0
     maxReplicas: 4
-    containerConcurrency: 8
+    containerConcurrency: {concurrency}
     containers:
-      - {name: kserve-container, image: none, command: [serve]}
+      - {{name: kserve-container, image: none, command: [serve]}}
 """
 
 
@@ -69,13 +69,11 @@ class Found:
         return [(t.totals.cost_s, t.totals.mean_wait_s) for t in self.tried]
 
 
-def asked(folder: Path, span_s: float) -> Asked:
+def asked(folder: Path, span_s: float, kind: str, concurrency: int) -> Asked:
     """Write a document and a trace of so long, and return what `tune` is asked."""
-    shape = Shape(
-        kind="bursts", rate=1 / 30, span_s=span_s, on_s=1_200.0, off_s=9_000.0
-    )
+    shape = Shape(kind=kind, rate=1 / 30, span_s=span_s, on_s=1_200.0, off_s=9_000.0)
     trace = made(shape, Sizes(service_s=4.0))
-    (folder / "model.yaml").write_text(DOCUMENT)
+    (folder / "model.yaml").write_text(DOCUMENT.format(concurrency=concurrency))
     (folder / "trace.csv").write_text("".join(own.write(trace)))
     return Asked(
         paths=(folder / "model.yaml",), trace=folder / "trace.csv", cold_start="37s"
@@ -107,7 +105,7 @@ def _cpu_s() -> float:
 def week(points: int, jobs: Sequence[int]) -> None:
     """Print how long a tune takes, with so many processes each."""
     with TemporaryDirectory() as folder:
-        ours = asked(Path(folder), 7 * DAY_S)
+        ours = asked(Path(folder), 7 * DAY_S, "bursts", 8)
         what, specs = question(ours)
         single = partial(timed, partial(plan.answer, "", what, dict(specs)))
         before = single()
@@ -130,10 +128,10 @@ def week(points: int, jobs: Sequence[int]) -> None:
             before = after
 
 
-def duel(points: int, seeds: Sequence[int]) -> None:
+def duel(points: int, seeds: Sequence[int], kind: str, concurrency: int) -> None:
     """Print what both searches find, in as many runs."""
     with TemporaryDirectory() as folder:
-        what, specs = question(asked(Path(folder), DAY_S / 2))
+        what, specs = question(asked(Path(folder), DAY_S / 2, kind, concurrency))
     ((key, spec),) = specs.items()
     found: dict[tuple[How, int], Found] = {}
     with Runs(what, key) as runs:
@@ -142,7 +140,10 @@ def duel(points: int, seeds: Sequence[int]) -> None:
                 found[how, seed] = _searched(runs, spec, how, points, seed)
     pairs = [pair for each in found.values() for pair in each.pairs]
     most = max(x for x, _ in pairs), max(y for _, y in pairs)
-    print(f"{points} points, {len(what.trace)} requests, the cheapest with {SLO}")
+    print(
+        f"{kind}, {concurrency} at a time: {points} points, {len(what.trace):,} "
+        f"requests, the cheapest with {SLO}"
+    )
     for (how, seed), each in found.items():
         print(
             f"  seed {seed}, {how:6}: covered {100 * covered(each.pairs, most):.2f} %, "
@@ -172,7 +173,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     given = parser.parse_args()
     if given.searches:
-        duel(given.points, given.seeds)
+        for kind, concurrency in (("bursts", 8), ("on-off", 1)):
+            duel(given.points, given.seeds, kind, concurrency)
     else:
         week(given.points, given.jobs)
 
