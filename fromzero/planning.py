@@ -180,7 +180,8 @@ def tune(
     trace: Trace,
     cold_start: ColdStart,
     slo: Annotated[
-        str, typer.Option("--slo", metavar="LIMITS", help="As p99_wait<20s,cold<1%.")
+        list[str],
+        typer.Option("--slo", metavar="LIMITS", help="As p99_wait<20s,cold<1%."),
     ],
     points: Annotated[
         int, typer.Option("--points", min=8, help="Settings to try.")
@@ -241,7 +242,7 @@ def tune(
         flags=texts(memory=memory, gpus=gpus),
     )
     wanted = Wanted(
-        slo=slo,
+        slo=",".join(slo),
         how=how,
         points=points,
         jobs=jobs,

@@ -74,6 +74,13 @@ def test_where_nothing_meets_the_goal_it_says_so_and_writes_no_patch(place):
     assert not patch.exists()
 
 
+@pytest.mark.slow
+def test_limits_that_are_given_one_by_one_must_all_hold(place):
+    said = run(place, "--slo", "max_wait<1ms", "--slo", "cold<100%", status=1)
+
+    assert "meets max_wait < 0.001 s and cold < 100 %" in said
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
