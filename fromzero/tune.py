@@ -34,7 +34,7 @@ from simulations.page.html import render
 from simulations.pareto import front, knee
 from simulations.summary import duration
 from simulations.sweep import dimensions
-from simulations.totals import totals
+from simulations.totals import compared, totals
 from simulations.world import World
 
 PICK = "the pick"
@@ -160,9 +160,7 @@ def verdict(
     for each in found[1:]:
         theirs = totals(each)
         if theirs.cost_s:
-            less = 1 - rest.cost_s / theirs.cost_s
-            word = "less" if less >= 0 else "more"
-            against.append(f"{abs(less):.0%} {word} than {each.name}")
+            against.append(compared(rest.cost_s, theirs.cost_s, each.name))
     if against:
         said += f" That is {', '.join(against)}."
     if sure is not None:

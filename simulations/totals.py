@@ -107,3 +107,16 @@ def _ends(sums: Sequence[Figures]) -> dict[End, int]:
         for end, count in each.ends:
             found[end] += count
     return found
+
+
+def compared(ours: float, theirs: float, name: str) -> str:
+    """Say in words how one cost is to that of *name*, which must not be 0.
+
+    >>> compared(8.0, 10.0, "always on"), compared(2.0, 2.001, "Knative's")
+    ('20% less than always on', "as much as Knative's")
+    """
+    less = 1 - ours / theirs
+    share = f"{abs(less):.0%}"
+    if share == "0%":
+        return f"as much as {name}"
+    return f"{share} {'less' if less > 0 else 'more'} than {name}"

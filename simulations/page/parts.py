@@ -9,7 +9,7 @@ from simulations.outcome import Origin, Outcome
 from simulations.page import svg
 from simulations.page.data import length
 from simulations.summary import duration
-from simulations.totals import Totals, totals
+from simulations.totals import Totals, compared, totals
 
 _HOUR_S = 3_600.0
 _LEAST_S = 0.01
@@ -320,11 +320,9 @@ def _headline(outcomes: Sequence[Outcome]) -> str:
         # Other policies have their columns; all of them would be no headline.
         if not theirs.cost_s or each.name not in _ABOUT:
             continue
-        less = 1 - ours.cost_s / theirs.cost_s
-        word = "less" if less >= 0 else "more"
         name = "the defaults of Knative" if each.name == "Knative's" else each.name
-        against.append(f"{abs(less):.0%} {word} than {name}")
-    return said + (", " + " and ".join(against) if against else "")
+        against.append(compared(ours.cost_s, theirs.cost_s, name))
+    return ", ".join([said, *against])
 
 
 def _waiting(found: Totals) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from simulations.report import NodeFigures
-from simulations.totals import totals
+from simulations.totals import compared, totals
 from tests.simulations.page.sample import outcome
 
 
@@ -46,3 +48,19 @@ def test_nodes_are_paid_whole_where_they_may_be_added():
     fixed = replace(grows, nodes=replace(nodes, paid=False))
     assert totals(fixed).cost_s == 1_810.0
     assert totals(replace(grows, gpus=0)).cost_s == 1_810.0, "they have no GPU to pay"
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        (75.0, "25% less than it"),
+        (99.4, "1% less than it"),
+        (99.6, "as much as it"),
+        (100.0, "as much as it"),
+        (100.4, "as much as it"),
+        (100.6, "1% more than it"),
+        (250.0, "150% more than it"),
+    ],
+)
+def test_a_cost_beside_another_is_less_more_or_as_much(ours, said):
+    assert compared(ours, 100.0, "it") == said
