@@ -26,6 +26,9 @@ class Rank(IntEnum):
     ARRIVAL = 1
     SAMPLE = 2
     TICK = 3
+    EXPIRY = 4
+    """After the tick, which may say why a hold ends; by number both would be by chance:
+    a leap asks for its tick before, a walk after."""
 
 
 class Engine:

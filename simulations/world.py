@@ -242,7 +242,7 @@ class World:
             expiry_at = board.wake_at
             if expiry_at < self._expiry_at:
                 self._expiry_at = max(now, expiry_at)
-                self.engine.at(self._expiry_at, Rank.TICK, self._expire, None)
+                self.engine.at(self._expiry_at, Rank.EXPIRY, self._expire, None)
 
     def _obey(self, command: Command, now: float) -> None:
         match command:

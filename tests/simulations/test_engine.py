@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulations.engine import Engine, Rank
 
 
-def test_one_instant_goes_departures_arrivals_samples_ticks():
+def test_one_instant_goes_departures_arrivals_samples_ticks_expiries():
     engine, said = Engine(now=0.0), []
     note = lambda subject, now: said.append(subject)  # noqa: E731
     for rank in reversed(Rank):
@@ -16,7 +16,7 @@ def test_one_instant_goes_departures_arrivals_samples_ticks():
 
     engine.run(until=5.0)
 
-    assert said == ["DEPARTURE", "walked", "ARRIVAL", "SAMPLE", "TICK"]
+    assert said == ["DEPARTURE", "walked", "ARRIVAL", "SAMPLE", "TICK", "EXPIRY"]
 
 
 def test_equals_happen_in_the_order_in_which_they_were_asked_for():
