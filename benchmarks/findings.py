@@ -16,14 +16,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from autoscaler.core.domain import GateSpec, RevisionSpec, ScalingSpec
-from benchmarks.held_back import HOUR_S, LOAD_S, SERVICE_S, Ran, case, simulated
+from benchmarks.held_back import (
+    CHOSEN_ON,
+    HOUR_S,
+    LOAD_S,
+    SERVICE_S,
+    Ran,
+    case,
+    simulated,
+)
 from simulations import edit, plan
 from simulations.chance import generator
 from simulations.closed import Kept, keep, offline
@@ -234,7 +242,28 @@ def histogram(folder: Path, pool: ProcessPoolExecutor) -> None:
             for timer in (300.0, 1_200.0, 7_200.0)
         ]
         rows.append(_closed("knows the future", kept(models, None)))
-        table(title, ("", "cold %", "of always on %", "starts ahead"), rows)
+        heads = ("", "cold %", "of always on %", "starts ahead")
+        table(title, heads, rows)
+        rows = []
+        for hours in (1, 4):
+            rule = partial(Histogram, hours * HOUR_S)
+            timer, _ = as_warm(firsts(models), kept(firsts(models), rule).cold)
+            rows.append(_closed(f"histogram {hours} h", later(models, rule)))
+            fixed = later(models, partial(Fixed, timer))
+            rows.append(_closed(f"  as warm before: timer {timer:.0f} s", fixed))
+        table(f"{title}, the days held back", heads, rows)
+
+
+def firsts(models: Sequence[Trace]) -> list[Trace]:
+    """Return the days that timers are chosen on."""
+    return [edit.slice_(each, 0.0, each.span_s * CHOSEN_ON) for each in models]
+
+
+def later(models: Sequence[Trace], make: Callable[[], Rule]) -> Kept:
+    """Return what a rule comes to on the days held back, with all it learnt before:
+    what it comes to on all days, but for the first."""
+    whole, first = asdict(kept(models, make)), asdict(kept(firsts(models), make))
+    return Kept(**{name: whole[name] - first[name] for name in whole})
 
 
 def as_warm(models: Sequence[Trace], cold: int) -> tuple[float, Kept]:

@@ -14,8 +14,10 @@ from benchmarks.findings import (
     as_warm,
     changed,
     clients,
+    firsts,
     kept,
     knative,
+    later,
     less,
     m0002,
     main,
@@ -82,6 +84,19 @@ def test_a_timer_as_warm_is_the_shortest_that_is():
     assert timer <= 300.0 * 1.011
     assert kept([DAY], partial(Fixed, timer / 1.02)).cold > its.cold
     assert kept([DAY], None).cost_s <= fixed.cost_s
+
+
+def test_what_comes_later_is_all_but_what_came_first():
+    rule = partial(Fixed, 300.0)
+    whole, first, rest = (
+        kept([DAY], rule),
+        kept(firsts([DAY]), rule),
+        later([DAY], rule),
+    )
+
+    assert first + rest == whole
+    assert rest.span_s == pytest.approx(0.4 * DAY.span_s)
+    assert 0 < rest.cold < whole.cold
 
 
 def test_how_much_less_is_said_seed_by_seed():
