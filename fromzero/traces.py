@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -25,6 +25,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+_LARGE = 16 << 20
+"""Bytes that take more than a moment to read."""
 
 Given = Annotated[Path, typer.Argument(metavar="IN", help="A trace of any format.")]
 Made = Annotated[Path, typer.Argument(metavar="OUT", help="A new file; -: the screen.")]
@@ -78,8 +81,8 @@ def opened(
     begin_s, model = span(said.get("begin", "0s")), said.get("model", "")
     end_s = span(said["end"]) if "end" in said else inf
     wanted = Part(model=model, begin_s=begin_s, end_s=end_s)
-    with told():
-        trace = read(path, form, seed=seed, part=wanted)
+    with told(), _shown(path) as tell:
+        trace = read(path, form, seed=seed, part=wanted, tell=tell)
         if model:
             trace = edit.only(trace, model)
         if "begin" in said or "end" in said:
@@ -214,6 +217,22 @@ def generate(
     )
     with told():
         _write(drawn(how, sizes, model=model, seed=seed), made)
+
+
+@contextmanager
+def _shown(path: Path) -> Iterator[Callable[[int], None] | None]:
+    """Show on a terminal how far a large file was read; what is yielded is told."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size < _LARGE or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(printable(path.name)), total=size)
+        yield lambda read: bar.update(task, completed=read)
 
 
 def _write(trace: Trace, to: Path) -> None:

@@ -48,15 +48,23 @@ FORMATS = {
 }
 
 
-def read(path: Path, form: str = "", *, seed: int = 1, part: Part = WHOLE) -> Trace:
+def read(
+    path: Path,
+    form: str = "",
+    *,
+    seed: int = 1,
+    part: Part = WHOLE,
+    tell: Callable[[int], None] | None = None,
+) -> Trace:
     """Return the trace in a file, gzipped or not; *form* is recognised if it is empty.
 
-    It has all that is in *part*, and may have more.
+    It has all that is in *part*, and may have more. *tell* is called now and then, with
+    how many bytes were read.
 
     TraceError: there is none, with the line and the rule. What a format leaves to
     chance is drawn by *seed*.
     """
-    return parse(text.lines(path), path.name, form, seed=seed, part=part)
+    return parse(text.lines(path, tell), path.name, form, seed=seed, part=part)
 
 
 def parse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedIOBase, StringIO
 from pathlib import Path
 
@@ -17,9 +17,10 @@ _BLOCK = 1 << 20
 _END, _GZIP, _BOM = b"\n", b"\x1f\x8b", b"\xef\xbb\xbf"
 
 
-def lines(path: Path) -> Iterator[str]:
+def lines(path: Path, tell: Callable[[int], None] | None = None) -> Iterator[str]:
     """Yield each line with its end; no more than some megabytes are held at a time.
 
+    *tell* is called now and then, with how many bytes of the file were read.
     TraceError: it cannot be read on, or what comes is no text in UTF-8.
     """
     number, rest = 0, b""
@@ -36,6 +37,8 @@ def lines(path: Path) -> Iterator[str]:
                     )
                 yield from _text(whole + end, path.name, number)
                 number += whole.count(_END) + len(end)
+                if tell is not None and plain.seekable():
+                    tell(plain.tell())
             yield from _text(rest, path.name, number)
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error

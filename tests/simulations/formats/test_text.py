@@ -78,6 +78,17 @@ def test_what_fails_late_names_the_line_before(tmp_path):
         list(lines(tmp_path / "x"))
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_how_far_it_is_is_told_to_the_end(tmp_path, zipped):
+    raw, told = b"1,a\n" * (1 << 20), []
+    (tmp_path / "x").write_bytes(gzip.compress(raw) if zipped else raw)
+
+    assert sum(1 for _ in lines(tmp_path / "x", told.append)) == 1 << 20
+
+    assert told == sorted(told)
+    assert told[-1] == (tmp_path / "x").stat().st_size
+
+
 def test_a_directory_and_nothing_cannot_be_read(tmp_path):
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(TraceError, match="cannot be read"):
