@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from fromzero import __version__
+
+_log = logging.getLogger(__name__)
 
 COLUMNS = "arrival_s,model,input_tokens,output_tokens,service_s,session"
 _HEAD = f"""\
@@ -36,6 +40,7 @@ class Trace:
         self._began = clock()
         self._last = 0.0
         self._count = 0
+        self._ended = False
         self._sorted = True
         # Line by line, so that a crash loses none and a reader may follow.
         self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
@@ -51,7 +56,9 @@ class Trace:
         trace: TracebackType | None,
     ) -> None:
         length = max(self._last, self._clock() - self._began)
-        self._file.write(f"# span_s: {length:.6f}\n")
+        self._write(f"# span_s: {length:.6f}\n")
+        if self._ended:
+            return
         self._file.close()
         if not self._sorted and self._count <= _MOST_SORTED:
             _sort(self._path)
@@ -75,7 +82,19 @@ class Trace:
         taken, made = ("" if each is None else each for each in tokens)
         name = f'"{model}"' if "," in model else model
         served = "" if service_s is None else f"{service_s:.6f}"
-        self._file.write(f"{at:.6f},{name},{taken},{made},{served},\n")
+        self._write(f"{at:.6f},{name},{taken},{made},{served},\n")
+
+    def _write(self, line: str) -> None:
+        """Write a line; a disk that is full ends the recording, and nothing else."""
+        if self._ended:
+            return
+        try:
+            self._file.write(line)
+        except OSError as error:
+            _log.error("recording ended path=%s why=%s", self._path, error.strerror)
+            self._ended = True
+            with suppress(OSError):  # It tries to write what is left once more.
+                self._file.close()
 
 
 def _sort(path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 
 import pytest
 
@@ -77,6 +78,22 @@ def test_many_lines_are_left_in_the_order_of_their_ends(tmp_path, monkeypatch):
     assert read(path).remarks == (
         "1 lines put in order: requests are recorded as they end",
     )
+
+
+def test_a_file_that_takes_no_more_ends_the_recording_and_nothing_else(
+    tmp_path, caplog
+):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    with Trace(path, clock=lambda: 0.0, unix_s=BEGAN) as trace:
+        os.close(reader)
+        for arrived in (3.0, 1.0):
+            trace.add("iris", arrived=arrived, service_s=0.0)
+
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said == f"recording ended path={path} why=Broken pipe"
 
 
 def test_a_recording_that_is_cut_off_is_read_and_said_to_be(tmp_path):
