@@ -149,6 +149,8 @@ def lines(
     )
     for remark in (*trace.remarks, *remarks(asked.nodes, asked.cold_start)):
         yield f"note: {remark}"
+    if asked.nodes is not None and not outcomes[0].gpus:
+        yield "note: no replica needs a GPU (resources), so any number fits on a node"
     if stopped:
         yield stopped
     yield ""

@@ -134,6 +134,13 @@ def test_clients_try_again_if_it_is_said(place):
     assert "\nleft, or lost with a replica" in run(place, "--patience", "5s")
 
 
+def test_replicas_without_gpus_fit_on_any_node_and_that_is_said(place):
+    said = run(place, "--nodes", "1x2")
+
+    assert "note: no replica needs a GPU (resources), so any number fits" in said
+    assert "no replica needs" not in run(place)
+
+
 def test_on_nodes_starts_wait_and_share_and_the_screen_says_so(place):
     many = (place / "echo.yaml").read_text().replace(
         "        command", "        resources: {limits: {nvidia.com/gpu: 1}}\n        command"
