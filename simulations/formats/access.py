@@ -20,6 +20,7 @@ _COMBINED = re.compile(
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _TIMES = ("time", "time_iso8601", "timestamp", "msec")
 _TOOK = ("duration_s", "request_time")
+_REVISION = re.compile(r"(-predictor)?-\d{5}$")
 _WHOSE = ("revision", "host", "authority")
 _WHY = "a line is written as its request ends"
 
@@ -66,7 +67,7 @@ def fits_json(head: Sequence[str]) -> bool:
 def parse_json(lines: Iterable[str], name: str, seed: int) -> Trace:
     """Return the trace: when each request came and, where it is said, how long it took.
 
-    The revision is the model, elsewhere the host; time in a queue is no service time.
+    The service is the model, elsewhere the host; time in a queue is no service time.
     """
     reader, stamp = Reader(lines, name), Stamps()
     columns = Columns(dated=True, why_unsorted=_WHY)
@@ -80,11 +81,22 @@ def parse_json(lines: Iterable[str], name: str, seed: int) -> Trace:
                 nobody += 1
                 continue
             at, service_s = _when(row, stamp)
-            model = next((row[each] for each in _WHOSE if row.get(each)), "model")
-            columns.add(at, str(model), service_s=service_s)
+            columns.add(at, _model(row), service_s=service_s)
     if nobody:
         reader.remarks.append(f"{nobody} lines are of no revision: left out")
     return columns.trace(reader, f"access log {name}")
+
+
+def _model(row: Mapping[str, object]) -> str:
+    """Return whose request it was, as recordings have it: all revisions of a service.
+
+    >>> _model({"namespace": "ns", "revision": "iris-predictor-00002"})
+    'ns/iris'
+    """
+    found = str(next((row[each] for each in _WHOSE if row.get(each)), "model"))
+    if "namespace" not in row:
+        return found
+    return f"{row['namespace']}/{_REVISION.sub('', found)}"
 
 
 def _when(row: Mapping[str, object], stamp: Stamps) -> tuple[float, float]:

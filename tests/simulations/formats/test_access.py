@@ -44,6 +44,22 @@ def test_nginx_json_is_by_host_and_its_own_times():
     assert found.arrivals.tolist() == pytest.approx([0.0, 2.75])
 
 
+def test_revisions_of_a_service_are_one_model_and_namespaces_tell_services_apart():
+    said = [
+        ("a", "iris-predictor-00001"), ("a", "iris-predictor-00002"),
+        ("b", "iris-predictor-00001"), ("a", "iris-transformer-00001"), ("a", "plain"),
+    ]  # fmt: skip
+    rows = [
+        {"time": "2026-11-25T07:51:52Z", "namespace": space, "revision": name}
+        for space, name in said
+    ]
+
+    found = parse([json.dumps(row) + "\n" for row in rows], "x")
+
+    assert found.models == ("a/iris", "b/iris", "a/iris-transformer", "a/plain")
+    assert found.model.tolist() == [0, 0, 1, 2, 3]
+
+
 def test_lines_of_nobody_are_left_out_and_said_to_be():
     own = {"time": "2026-11-25T07:51:52.000Z", "duration_s": 2.0, "hold_s": 1.5}
     rows = [own | {"revision": "a"}, own | {"revision": ""}]

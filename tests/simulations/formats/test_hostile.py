@@ -135,6 +135,7 @@ def test_line_ends_and_the_mark_of_another_system_change_nothing(name, tmp_path)
 @given(
     st.binary(max_size=300) | st.tuples(NAMES, st.binary(max_size=60)), st.booleans()
 )
+@example(b"\r\0", False)
 def test_any_bytes_are_a_trace_or_an_error_that_names_the_file(
     tmp_path_factory, raw, begun
 ):
