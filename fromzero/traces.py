@@ -110,9 +110,21 @@ def summarize(
 
 
 @app.command()
-def convert(file: Given, made: Made, form: Form = "", seed: Seed = 1) -> None:
+def convert(
+    file: Given,
+    made: Made,
+    jitter: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="Move each request on by up to this [0s]."),
+    ] = "0s",
+    form: Form = "",
+    seed: Seed = 1,
+) -> None:
     """Write a trace of any format as fromzero reads it."""
-    _write(opened(file, form, seed), made)
+    from simulations import edit
+
+    whole, moved_s = opened(file, form, seed), span(jitter)
+    _write(edit.jitter(whole, moved_s, seed=seed) if moved_s else whole, made)
 
 
 @app.command()

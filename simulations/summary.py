@@ -13,6 +13,7 @@ from simulations.trace import UNKNOWN, Trace
 KEEPS_S = (60.0, 300.0, 900.0)
 _SHARES = (0.5, 0.9, 0.99)
 _SHOWN = 8
+_MANY = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,12 @@ def lines(trace: Trace) -> Iterator[str]:
     yield from _values("service s", trace.services, ~np.isnan(trace.services))
     yield from _models(trace)
     yield f"digest            {trace.digest[:16]}"
+    together = _together(trace.arrivals)
+    if together > _MANY:
+        yield (
+            f"note: {together:.0%} of requests come at the same whole second as "
+            "another; `fromzero trace convert --jitter 1s` parts them"
+        )
     for remark in trace.remarks:
         yield f"note: {remark}"
 
@@ -149,6 +156,13 @@ def _idle(at: NDArray[np.float64], span: float) -> tuple[float, float, float]:
         return idle / span if span else 0.0
 
     return _each(share)
+
+
+def _together(at: NDArray[np.float64]) -> float:
+    """Return the share of requests beside another, if all are on a grid of seconds."""
+    if len(at) < 2 or (at != np.floor(at)).any():
+        return 0.0
+    return float((at[1:] == at[:-1]).mean())
 
 
 def _counts(at: NDArray[np.float64], span: float, width: float) -> NDArray[np.int64]:

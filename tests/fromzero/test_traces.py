@@ -75,6 +75,17 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_log_on_a_grid_of_seconds_is_spread(tmp_path):
+    grid, spread = tmp_path / "g.csv", tmp_path / "s.csv"
+    grid.write_text("# span_s: 90\narrival_s\n" + "5\n" * 50)
+
+    run("convert", grid, spread, "--jitter", "1s")
+
+    assert any("--jitter 1s" in line for line in run("summarize", grid))
+    assert not any("--jitter 1s" in line for line in run("summarize", spread))
+    assert "requests          50 in 90s, 0.5556 a second" in run("summarize", spread)
+
+
 def test_nothing_is_no_part_of_a_trace(tmp_path):
     made, out = tmp_path / "a.csv", tmp_path / "o.csv"
     made.write_text("# span_s: 9000\narrival_s\n10\n8000\n")

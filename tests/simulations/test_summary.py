@@ -41,6 +41,16 @@ def test_one_screen_says_what_is_known_and_no_more():
     assert not any(line.startswith("input tokens") for line in said)
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "noted"),
+    [([0.0, 3.0, 3.0, 3.0, 9.0], True), ([0.0, 3.0, 3.5], False), ([1.0, 2.0], False)],
+)
+def test_a_grid_of_seconds_is_noted_where_requests_fall_together(arrivals, noted):
+    said = list(lines(trace(arrivals, source="x")))
+
+    assert noted == any("--jitter 1s" in line for line in said)
+
+
 def test_each_of_several_models_sleeps_on_its_own():
     two = trace(
         [0.0, 30.0, 60.0, 90.0], source="x", span_s=120.0, models=("a", "b"),
