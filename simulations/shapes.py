@@ -11,10 +11,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from simulations.chance import generator
-from simulations.trace import Trace, TraceError, trace
+from simulations.trace import MOST_S, Trace, TraceError, trace
 
 DAY_S = 86_400.0
 _MOST = 50_000_000
+_MOST_STRETCHES = 1_000_000
+_MOST_MEAN, _MOST_EACH = 1e6, 1e8
+"""Tokens, or seconds, of requests in the mean and at all."""
 Times = NDArray[np.float64]
 
 
@@ -52,6 +55,8 @@ def made(shape: Shape, sizes: Sizes, *, model: str = "model", seed: int = 1) -> 
     TraceError: there is no such shape, or a number is out of its bounds.
     """
     _check(shape, sizes)
+    if not model or not model.isprintable():
+        raise TraceError(f"model {model!r}: must be a name that can be printed")
     chance = generator(seed, f"shape/{shape.kind}")
     arrivals = SHAPES[shape.kind](shape, chance)
     count = len(arrivals)
@@ -172,7 +177,7 @@ def _lognormal(mean: float, cv: float, count: int, chance: Generator) -> Times |
     drawn: Times = np.exp(
         log(mean) - spread**2 / 2 + spread * chance.standard_normal(count)
     )
-    return drawn
+    return np.minimum(drawn, _MOST_EACH)
 
 
 def _check(shape: Shape, sizes: Sizes) -> None:
@@ -190,8 +195,24 @@ def _check(shape: Shape, sizes: Sizes) -> None:
     for name, number in numbers.items():
         if not 0.0 < number < float("inf"):
             raise TraceError(f"{name} {number:g}: must be a number above 0")
-    if not 0.2 <= shape.cv <= 50.0:
-        raise TraceError(f"cv {shape.cv:g}: must be in [0.2, 50]")
+    for name, number in (
+        ("input tokens", sizes.input_tokens),
+        ("output tokens", sizes.output_tokens),
+        ("service", sizes.service_s),
+    ):
+        if not 0.0 <= number <= _MOST_MEAN:
+            raise TraceError(f"{name} {number:g}: must be in [0, {_MOST_MEAN:g}]")
+    if shape.span_s > MOST_S:
+        raise TraceError(f"span {shape.span_s:g}: must be at most ten years")
+    if shape.span_s / (shape.on_s + shape.off_s) > _MOST_STRETCHES:
+        raise TraceError(
+            f"on {shape.on_s:g} s, off {shape.off_s:g} s: at most {_MOST_STRETCHES:,} "
+            f"of those in {shape.span_s:g} s"
+        )
+    if not 0.2 <= shape.cv <= 50.0 or sizes.cv > 50.0:
+        raise TraceError(f"cv {shape.cv:g}, {sizes.cv:g}: must be in [0.2, 50]")
+    if shape.peak < 1.0:
+        raise TraceError(f"peak {shape.peak:g}: must be 1 or more")
     if shape.rate * shape.span_s > _MOST:
         raise TraceError(
             f"{shape.rate:g} a second for {shape.span_s:g} s; at most {_MOST} requests"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from simulations.formats.known import parse, written
 from simulations.shapes import SHAPES, Shape, Sizes, made
 from simulations.trace import TraceError
 
@@ -39,6 +42,39 @@ def test_a_day_has_its_peak_at_noon_and_its_low_at_midnight():
     assert (np.abs(at - DAY / 2) < DAY / 8).sum() > 5 * (at < DAY / 8).sum()
 
 
+@given(
+    st.sampled_from([*SHAPES]), st.floats(0.01, 1), st.floats(10, 3_000),
+    st.floats(0.2, 50), st.floats(1, 1e4), st.floats(1, 1e4), st.floats(1, 100),
+    st.floats(0, 1e6), st.floats(0, 1e6),
+)  # fmt: skip
+def test_what_is_made_is_read_again(
+    kind, rate, span_s, cv, on_s, off_s, peak, tokens, service_s
+):
+    how = Shape(
+        kind=kind, rate=rate, span_s=span_s, cv=cv, on_s=on_s, off_s=off_s, peak=peak
+    )
+    try:
+        one = made(how, Sizes(input_tokens=tokens, service_s=service_s))
+    except TraceError as error:
+        assert "no request came" in str(error)  # noqa: PT017 - some are too short.
+        return
+
+    assert parse(written(one), "x").digest == one.digest
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\x07"])
+def test_a_model_has_a_name_that_can_be_read(name):
+    with pytest.raises(TraceError, match="must be a name"):
+        made(shape("poisson"), Sizes(), model=name)
+
+
+@pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf"), 1e9])
+def test_sizes_that_cannot_be_are_refused(size):
+    for sizes in (Sizes(input_tokens=size), Sizes(service_s=size)):
+        with pytest.raises(TraceError, match="must be in"):
+            made(shape("poisson"), sizes)
+
+
 def test_between_stretches_of_on_off_nobody_comes():
     arrivals = made(shape("on-off", on_s=600.0, off_s=6_000.0), Sizes()).arrivals
 
@@ -57,7 +93,8 @@ def test_sizes_have_the_means_that_were_asked_for():
 @pytest.mark.parametrize(
     "changes",
     [{"rate": 0.0}, {"rate": -1.0}, {"span_s": float("inf")}, {"cv": 99.0},
-     {"kind": "round"}, {"rate": 1e9}, {"on_s": 0.0}, {"span_s": 1e-6}],
+     {"kind": "round"}, {"rate": 1e9}, {"on_s": 0.0}, {"span_s": 1e-6},
+     {"rate": 1e-6, "span_s": 1e9}, {"on_s": 1e-3, "off_s": 1e-3}, {"peak": 0.5}],
 )  # fmt: skip
 def test_what_cannot_be_made_is_refused(changes):
     with pytest.raises(TraceError, match="must be|at most|no request came"):
