@@ -97,10 +97,7 @@ def compare(asked: Scenario, names: Sequence[str], times: int, *, walks: bool) -
     found: list[float] = []
     print(f"{'':16}{'s':>8}{'decisions':>12}{'scales':>9}  digest")
     for name in names:
-        policy = by_name(name)
-        whose = replace(asked, policy=policy)
-        specs = [replace(m, spec=policy.adapt(m.spec)) for m in asked.models]
-        whose = replace(whose, models=tuple(specs))
+        whose = replace(asked, policy=by_name(name))
         ways = [("", whose)]
         if walks:
             ways.append((" walked", replace(whose, walks=True)))

@@ -31,7 +31,8 @@ from autoscaler.core.domain import (
 )
 from simulations import plan, workload
 from simulations.cluster import Behaviour, Failing
-from simulations.coldstart import measured
+from simulations.coldstart import measured, parse
+from simulations.nodes import Nodes
 from simulations.policies.named import by_name
 from simulations.report import render
 from simulations.run import Run
@@ -86,6 +87,11 @@ BEHAVIOURS = st.builds(
         ]
     ),
 )
+HEAVY = parse("image(2GB) + weights(8GB) + engine(4s)")
+NODES = (
+    Nodes(count=1, most=1, gpus=2),
+    Nodes(count=0, most=3, gpus=1, bandwidth=1e9, idle_s=60.0),
+)
 PHASES = st.lists(
     st.builds(
         workload.Phase,
@@ -106,6 +112,7 @@ class Load:
     seed: int | None
     """None: evenly, at whole seconds and so at one instant with reports and ticks."""
     patience_s: float
+    retries: int
     replayable: bool
 
     def of(self, key: RevisionKey) -> Workload:
@@ -116,7 +123,12 @@ class Load:
             load = poisson(
                 key, self.phases, service_s=took, until=until, seed=self.seed
             )
-        return replace(load, patience_s=self.patience_s, replayable=self.replayable)
+        return replace(
+            load,
+            patience_s=self.patience_s,
+            retries=self.retries,
+            replayable=self.replayable,
+        )
 
 
 LOADS = st.builds(
@@ -125,6 +137,7 @@ LOADS = st.builds(
     service_s=st.sampled_from([3.0, 0.3, 2.0, 40.0]),
     seed=st.none() | st.integers(0, 999),
     patience_s=st.sampled_from([float("inf"), float("inf"), 20.0]),
+    retries=st.sampled_from([0, 2]),
     replayable=st.booleans(),
 )
 
@@ -174,10 +187,18 @@ def cases(draw: st.DrawFn, names: Sequence[str] = NAMES) -> Case:
     change = st.builds(Told, st.one_of(st.sampled_from(Order), models(LLM)))
     at = st.one_of(st.floats(1, SPAN_S), st.integers(1, SPAN_S).map(float))
     changes = st.lists(st.tuples(at, change), max_size=3).map(tuple)
+    nodes = draw(st.sampled_from([None, None, *NODES]))
+    chosen = [draw(models(key)) for key in keys]
+    if nodes is not None and draw(st.booleans()):
+        chosen = [
+            replace(each, behaviour=replace(each.behaviour, cold_start=HEAVY))
+            for each in chosen
+        ]
     scenario = Scenario(
-        models=tuple(draw(models(key)) for key in keys),
+        models=tuple(chosen),
         workloads=(),
         until=SPAN_S,
+        nodes=nodes,
         budget=Budget(gpus=draw(st.sampled_from([None, None, 1, 2])), patience_s=60.0),
         activators=draw(st.sampled_from([1, 1, 1, 1, 1, 2])),
         tick_s=draw(st.sampled_from([2.0, 2.0, 2.0, 0.5, 2.5])),
