@@ -30,7 +30,7 @@ from fromzero.placing import Placing, remarks
 from fromzero.printable import printable
 from fromzero.show import console
 from fromzero.traces import opened, span, told
-from simulations import plan
+from simulations import edit, plan
 from simulations.coldstart import ColdStartError, describe, parse
 from simulations.outcome import Origin, Outcome
 from simulations.page.html import render
@@ -290,12 +290,7 @@ def _matched(
     """Return whose requests the trace's models are: by name, or all of the only one."""
     if len(services) == 1:
         ((name, (key, _)),) = services.items()
-        if len(trace.models) > 1:
-            remark = (
-                f"its {len(trace.models)} models are all taken for {name} (--model "
-                "chooses one of them)"
-            )
-            trace = replace(trace, remarks=(*trace.remarks, remark))
+        trace = _of_one(trace, name, (name, name.partition("/")[2], key.name))
         return dict.fromkeys(trace.models, key), trace
     short = {name.partition("/")[2]: key for name, (key, _) in services.items()}
     full = {name: key for name, (key, _) in services.items()}
@@ -312,6 +307,23 @@ def _matched(
             "have them (--model chooses one of the trace's)"
         )
     return keys, trace
+
+
+def _of_one(trace: Trace, service: str, names: Sequence[str]) -> Trace:
+    """Return the requests of a service that has *names*; of none of them: all."""
+    others = len(trace.models) - 1
+    if not others:
+        return trace
+    mine = [edit.only(trace, name) for name in names if name in trace.models]
+    if mine:
+        found = edit.merge(mine)
+        count = len(trace) - len(found)
+        remark = f"{count:,} requests are of other models than {service}: left out"
+        return replace(found, source=trace.source, remarks=(*trace.remarks, remark))
+    remark = (
+        f"its {others + 1} models are all taken for {service} (--model chooses one)"
+    )
+    return replace(trace, remarks=(*trace.remarks, remark))
 
 
 def asked_for(names: Sequence[str]) -> str:

@@ -111,6 +111,27 @@ def test_a_part_of_the_time_and_tokens_for_a_service_time(place):
     assert found["totals"]["busy_s"] > 1.0
 
 
+@pytest.mark.parametrize("name", ["default/echo", "echo"])
+def test_of_a_recording_of_several_services_those_of_the_one_are_taken(place, name):
+    rows = f"0,{name},,,1\n1,default/iris,,,1\n2,{name},,,1\n3,mlp,,,1\n"
+    (place / "both.csv").write_text("arrival_s,model,a,b,service_s\n" + rows)
+
+    said = run(place, trace="both.csv")
+
+    assert said.startswith("2 requests in 3s")
+    assert "note: 2 requests are of other models than default/echo: left out" in said
+
+
+def test_where_no_model_is_the_services_all_are_taken_for_it(place):
+    rows = "0,a,,,1\n1,b,,,1\n"
+    (place / "two.csv").write_text("arrival_s,model,a,b,service_s\n" + rows)
+
+    said = run(place, trace="two.csv")
+
+    assert said.startswith("2 requests in 1s")
+    assert "note: its 2 models are all taken for default/echo (--model" in said
+
+
 def test_engines_slow_down_and_clients_lose_patience_if_it_is_said(place):
     plain, *_ = json.loads(run(place, "--json"))
     slow, *_ = json.loads(run(place, "--json", "--slowing", "50%"))
