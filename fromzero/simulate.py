@@ -127,7 +127,7 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
                 part = duration(run.until)
                 stopped = f'stopped: "{policy.name}" is of the first {part} only'
                 break
-    origin = origin_of(asked, ours)
+    origin = origin_of(asked, ours, stopped)
     if as_json:
         print(json.dumps([_as_json(each) for each in found], indent=2))
     else:
@@ -166,8 +166,8 @@ def lines(
         yield f"{name:<{width}}" + "".join(padded)
 
 
-def origin_of(asked: Asked, ours: plan.Question) -> Origin:
-    """Return how to have the same again."""
+def origin_of(asked: Asked, ours: plan.Question, stopped: str = "") -> Origin:
+    """Return how to have the same again; *stopped* says what there is less of."""
     return Origin(
         command=shlex.join(["fromzero", *sys.argv[1:]]),
         version=__version__,
@@ -176,7 +176,11 @@ def origin_of(asked: Asked, ours: plan.Question) -> Origin:
         digest=ours.trace.digest,
         span_s=ours.trace.span_s,
         requests=len(ours.trace),
-        remarks=(*ours.trace.remarks, *remarks(ours.nodes, ours.cold_start)),
+        remarks=(
+            *ours.trace.remarks,
+            *remarks(ours.nodes, ours.cold_start),
+            *filter(None, [stopped]),
+        ),
     )
 
 

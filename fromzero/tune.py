@@ -38,6 +38,7 @@ from simulations.totals import compared, totals
 from simulations.world import World
 
 PICK = "the pick"
+_STOPPED = "stopped: fewer settings were tried than was asked for"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 _CHOSEN_ON = 0.6
 """Share of the trace that settings are chosen on; the rest says how they do."""
@@ -86,18 +87,22 @@ def tune(asked: Asked, wanted: Wanted) -> int:
         found, sure = _held_back(rest, key, picked, named, asked.seed, watch)
     met = goal.met(picked.totals)
     said = verdict(picked, found, goal, sure)
+    stopped = _STOPPED if watch.stopped else ""
     report = Front(
         points=points(tried, picked, goal), goal=str(goal), verdict=said, heat=heat
     )
     if wanted.as_json:
         print(json.dumps(_as_json(report, found, picked, met=met), indent=2))
     else:
-        if watch.stopped:
-            print("stopped: fewer settings were tried than was asked for")
+        if stopped:
+            print(stopped)
         for line in _screen(found, rest, tried, picked, said):
             print(printable(line))
     if wanted.report is not None:
-        write(wanted.report, [render(found, origin_of(asked, whole), front=report)])
+        write(
+            wanted.report,
+            [render(found, origin_of(asked, whole, stopped), front=report)],
+        )
     if wanted.patch is not None and met:
         write(wanted.patch, [_patch(asked.paths, key, picked.spec)])
     if watch.stopped:
