@@ -76,6 +76,11 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
     specs = _predictors(documents)
     part = {"model": asked.model, "begin": asked.begin, "end": asked.end}
     trace = opened(asked.trace, asked.form, asked.seed, part)
+    if trace.span_s <= 0.0:
+        raise CommandError(
+            f"{asked.trace}: 0 s long, so nothing comes of it; `# span_s: 3600` in it "
+            "says how long was recorded"
+        )
     with told():
         keys, trace = _matched(trace, specs)
         try:

@@ -122,6 +122,13 @@ def test_of_a_recording_of_several_services_those_of_the_one_are_taken(place, na
     assert "note: 2 requests are of other models than default/echo: left out" in said
 
 
+def test_a_trace_of_one_moment_is_refused(place):
+    (place / "one.csv").write_text("arrival_s,service_s\n0,1\n0,1\n")
+
+    with pytest.raises(CommandError, match="one.csv: 0 s long"):
+        run(place, trace="one.csv")
+
+
 def test_where_no_model_is_the_services_all_are_taken_for_it(place):
     rows = "0,a,,,1\n1,b,,,1\n"
     (place / "two.csv").write_text("arrival_s,model,a,b,service_s\n" + rows)
