@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
+from fromzero import traces
 from fromzero.errors import CommandError
 from fromzero.traces import app, span
 
@@ -84,6 +88,24 @@ def test_a_log_on_a_grid_of_seconds_is_spread(tmp_path):
     assert any("--jitter 1s" in line for line in run("summarize", grid))
     assert not any("--jitter 1s" in line for line in run("summarize", spread))
     assert "requests          50 in 90s, 0.5556 a second" in run("summarize", spread)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.slow
+def test_how_far_a_large_file_was_read_is_shown_on_a_terminal(tmp_path, monkeypatch):
+    large, screen = tmp_path / "[red]large.csv", Terminal()
+    large.write_text("arrival_s\n" + "5\n" * 600_000)
+    monkeypatch.setattr(traces, "_LARGE", 1 << 20)
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    assert len(traces.opened(large)) == 600_000
+
+    assert "[red]large.csv" in screen.getvalue()
+    assert "100%" in screen.getvalue()
 
 
 def test_nothing_is_no_part_of_a_trace(tmp_path):
