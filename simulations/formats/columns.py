@@ -12,6 +12,7 @@ from simulations.formats.reader import EPOCH_S, MOST, Reader, RuleError
 from simulations.trace import MOST_S, UNKNOWN, Trace, TraceError, in_order
 
 _LONG_S = 600.0
+_FEW, _DENSE = 100, 1_000
 _MOST_MODELS = 1_000_000
 _MOST_TOKENS = 1_000_000_000
 
@@ -97,6 +98,10 @@ class Columns:
         if 2 * long > int(np.count_nonzero(services >= 0.0)):
             remarks.append(
                 f"{long} requests took more than {_LONG_S:g} s each: are those seconds?"
+            )
+        if len(at) >= _FEW and len(at) > _DENSE * arrivals[-1]:
+            remarks.append(
+                f"over {_DENSE:,} requests a second: is the time in that unit?"
             )
         models, model = in_order(
             tuple(self._models), np.frombuffer(self._model, dtype=np.uint32)[order]

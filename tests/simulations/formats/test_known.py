@@ -194,6 +194,10 @@ DOUBTED = {
     OURS + "0.5,a,,,1500\n0.7,a,,,900\n": "2 requests took more than 600 s each",
     OURS + "0.5,a,,,\n1.0,a,,,": "line 3 does not end: it was read, but may be cut off",
     SAMPLES["azure-functions"] + "x,f,2.0,10.0\n": "1 calls began before the trace",
+    "".join(
+        f'{{"timestamp": {n // 2}, "input_length": 10, "output_length": 20}}\n'
+        for n in range(400)
+    ): "over 1,000 requests a second",
     "time,requests\n0,5\n60,5\n120,5\n150,5\n": "1 bins are shorter",
 }
 
