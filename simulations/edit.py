@@ -22,7 +22,10 @@ def thin(trace: Trace, factor: float, *, seed: int) -> Trace:
 
 
 def slice_(trace: Trace, begin_s: float, end_s: float) -> Trace:
-    """Keep what came from *begin_s* until before *end_s*; time begins anew there."""
+    """Keep what came from *begin_s* until before *end_s*; time begins anew there.
+
+    The trace's end is no part of another slice: what came at it is kept.
+    """
     if begin_s >= trace.span_s:
         raise TraceError(
             f"from {duration(begin_s)}: the trace ends at {duration(trace.span_s)}"
@@ -32,6 +35,8 @@ def slice_(trace: Trace, begin_s: float, end_s: float) -> Trace:
             f"from {duration(begin_s)} to {duration(end_s)}: must be a stretch of time"
         )
     low, high = np.searchsorted(trace.arrivals, (begin_s, end_s))
+    if end_s >= trace.span_s:
+        high = len(trace)
     part = _of(trace, slice(int(low), int(high)))
     return replace(
         part,

@@ -14,7 +14,7 @@ from simulations.formats.known import parse, written
 from simulations.trace import Trace, TraceError, trace
 
 TRACES = st.lists(
-    st.tuples(st.floats(0, 99), st.integers(0, 2), st.floats(0, 9)), max_size=40
+    st.tuples(st.floats(0, 100), st.integers(0, 2), st.floats(0, 9)), max_size=40
 ).map(
     lambda rows: trace(
         [at for at, _, _ in sorted(rows)],
@@ -44,6 +44,13 @@ def test_thinning_keeps_some_as_they_were_and_the_same_ones_each_time(of, factor
     assert all(each in rest for each in kept)
     assert kept == rows(thin(of, factor, seed=seed))
     assert rows(thin(of, 1.0, seed=seed)) == rows(of)
+
+
+def test_what_came_at_the_very_end_is_in_the_last_slice():
+    ends = trace([0.0, 60.0], source="ends")
+
+    assert len(slice_(ends, 30.0, ends.span_s)) == 1
+    assert len(slice_(ends, 0.0, 30.0)) == 1
 
 
 def test_thinning_keeps_about_one_in_so_many():
