@@ -28,9 +28,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from autoscaler.core.domain import RevisionSpec
+from fromzero.asked import Asked, question
 from fromzero.flags import How
 from fromzero.search import Runs, Tried, asking, search
-from fromzero.simulate import Asked, question, watching
+from fromzero.simulate import watching
 from fromzero.tune import Wanted, pick, tune
 from simulations import plan
 from simulations.formats import own

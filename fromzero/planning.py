@@ -149,8 +149,8 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what these settings would have cost on a trace, and who would have waited."""
+    from fromzero.asked import Asked
     from fromzero.placing import Placing
-    from fromzero.simulate import Asked
     from fromzero.simulate import simulate as simulated
 
     asked = Asked(
@@ -218,8 +218,8 @@ def tune(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Find the cheapest settings that meet a goal on a trace, and write them down."""
+    from fromzero.asked import Asked
     from fromzero.placing import Placing
-    from fromzero.simulate import Asked
     from fromzero.tune import Wanted
     from fromzero.tune import tune as tuned
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from autoscaler.core.domain import RevisionKey, RevisionSpec
+from fromzero.asked import Asked, question
 from fromzero.errors import CommandError
 from fromzero.files import write
 from fromzero.flags import How
@@ -19,11 +20,9 @@ from fromzero.simulate import (
     ALWAYS,
     HERE,
     KNATIVE,
-    Asked,
     Watch,
     lines,
     origin_of,
-    question,
     watching,
 )
 from simulations import edit, plan

@@ -1,0 +1,66 @@
+"""What is asked becomes a question: whose requests, how long they take, what is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fromzero.asked import Asked, question
+from fromzero.errors import CommandError
+from tests.fromzero.test_simulate import DOCUMENT
+
+
+@pytest.fixture
+def asked(tmp_path):
+    paths = []
+    for name in ("echo", "iris"):
+        paths.append(tmp_path / f"{name}.yaml")
+        paths[-1].write_text(DOCUMENT.format(name=name))
+    rows = "0,default/echo,,,1\n1,iris,,,2\n2,iris-predictor-00001,,,3\n60,echo,,,4\n"
+    (tmp_path / "t.csv").write_text("arrival_s,model,a,b,service_s\n" + rows)
+    return Asked(paths=tuple(paths), trace=tmp_path / "t.csv", cold_start="10s")
+
+
+def test_models_are_services_by_their_full_name_their_short_one_and_a_revisions(asked):
+    found, specs = question(asked)
+
+    names = {model: key.name for model, key in found.keys.items()}
+    assert names == {
+        "default/echo": "echo-predictor-00001",
+        "iris": "iris-predictor-00001",
+        "iris-predictor-00001": "iris-predictor-00001",
+        "echo": "echo-predictor-00001",
+    }
+    assert {key.name for key in specs} == set(names.values())
+
+
+def test_a_part_has_no_more_than_its_services(asked):
+    found, specs = question(replace(asked, begin="30s"))
+
+    assert (len(found.trace), found.trace.span_s) == (1, 30.0)
+    assert [key.name for key in specs] == ["echo-predictor-00001"]
+
+
+def test_a_model_that_nobody_serves_is_refused(asked):
+    with asked.trace.open("a") as file:
+        file.write("70,mlp,,,1\n")
+
+    with pytest.raises(CommandError, match="model 'mlp': must be one of default/echo"):
+        question(asked)
+    assert len(question(replace(asked, paths=asked.paths[:1]))[0].trace) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"cold_start": "soon"}, "--cold-start"),
+        ({"slowing": "-1%"}, "--slowing"),
+        ({"token_time": "1ms"}, "--token-time"),
+        ({"begin": "1h"}, "the trace ends at 60s"),
+        ({"model": "mlp"}, "must be one of default/echo"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(asked, changes, why):
+    with pytest.raises(CommandError, match=why):
+        question(replace(asked, **changes))
