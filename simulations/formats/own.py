@@ -69,7 +69,9 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
         )
     reader.remarks[:0] = remarks
     found = columns.trace(reader, notes.get("source", name), span_s=span_s)
-    return replace(_doubted(found, name), began_s=began_s)
+    doubts = (*found.remarks, *_doubts(found))
+    # What is doubtful was so before it was written, too.
+    return replace(found, began_s=began_s, remarks=tuple(dict.fromkeys(doubts)))
 
 
 def write(trace: Trace) -> Iterator[str]:
@@ -116,16 +118,14 @@ def _noted(notes: Mapping[str, str], key: str, most: float, name: str) -> float 
     return found
 
 
-def _doubted(found: Trace, name: str) -> Trace:
-    """Remark what may be milliseconds."""
+def _doubts(found: Trace) -> Iterator[str]:
+    """Yield a remark on what may be milliseconds."""
     at = found.arrivals
-    if found.span_s < _LONG_S or np.any(at != np.floor(at)):
-        return found
-    remark = (
-        f"arrivals are whole numbers: taken for seconds, so {name} is "
-        f"{found.span_s / 86_400.0:.3g} days long"
-    )
-    return replace(found, remarks=(*found.remarks, remark))
+    if found.span_s >= _LONG_S and not np.any(at != np.floor(at)):
+        yield (
+            "arrivals are whole numbers: taken for seconds, so the trace is "
+            f"{found.span_s / 86_400.0:.3g} days long"
+        )
 
 
 def _quoted(model: str) -> str:

@@ -56,6 +56,22 @@ def test_a_trace_of_any_format_is_the_same_once_converted(name):
     assert list(written(again)) == list(written(one))
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"{n / 2_000},a,,,\n" for n in range(200)],
+        ["0,a,,,700\n", "200000,a,,,800\n"],
+    ],
+    ids=["dense", "long"],
+)
+def test_what_is_doubtful_is_said_once_however_often_it_is_converted(lines):
+    one = parse([OURS, *lines], "x")
+    again = parse(written(one), "y")
+
+    assert one.remarks
+    assert parse(written(again), "z").remarks == one.remarks
+
+
 @pytest.mark.parametrize("kind", SHAPES)
 def test_a_trace_that_was_made_is_the_same_once_written(kind):
     one = made(Shape(kind=kind, rate=0.1, span_s=90_000.0), Sizes(service_s=2.0))
@@ -70,10 +86,9 @@ def test_a_long_trace_is_written_whole():
 
 
 def test_there_is_an_end_to_remarks():
-    found = parse(["# remark: so\n"] * 100 + [OURS, "1,a,,,\n"], "x")
+    many = [f"# remark: so {n}\n" for n in range(100)]
 
-    assert set(found.remarks) == {"so"}
-    assert len(found.remarks) == 20
+    assert len(parse([*many, OURS, "1,a,,,\n"], "x").remarks) == 20
 
 
 def test_requests_that_are_written_as_they_end_are_put_in_order():
