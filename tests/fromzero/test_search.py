@@ -79,6 +79,26 @@ def test_ctrl_c_ends_it_with_what_was_found_so_far(runs, at):
     assert heat is None
 
 
+@pytest.mark.parametrize("how", How)
+def test_ctrl_c_after_a_round_ends_either_search_with_that_round(runs, how):
+    asks = asking(how, 2, 40, seed=1)
+    told = []
+
+    class Stopped:
+        ask = staticmethod(asks.ask)
+
+        def tell(self, seen):
+            asks.tell(seen)
+            told.extend(apply(SPEC, each.choice) for each in seen)
+            signal.raise_signal(signal.SIGINT)
+
+    with watching(40) as watch:
+        tried = search(runs, [("here", SPEC)], Stopped(), GOAL, watch)
+
+    assert [each.spec for each in tried[1:]] == told
+    assert 8 <= len(told) < 40
+
+
 def test_two_settings_together_are_all_tried(runs):
     with watching(FIELDS) as watch:
         heat = grid(runs, SPEC, watch, 0)
