@@ -71,6 +71,8 @@ class Trace:
                 f"a request came at {self.arrivals[-1]:g} s, but the trace ends at "
                 f"{self.span_s:g} s"
             )
+        if self.span_s > MOST_S:
+            raise TraceError(f"{self.span_s:g} s long: must be at most ten years")
         if int(self.model.max()) >= len(self.models):
             raise TraceError(
                 f"model {int(self.model.max())} of {len(self.models)}: no such one"

@@ -13,6 +13,8 @@ from simulations.trace import MOST_S, UNKNOWN, Trace, TraceError, in_order
 
 _LONG_S = 600.0
 _FEW, _DENSE = 100, 1_000
+_MODEL = "model"
+"""The name of a model that has none."""
 _MOST_MODELS = 1_000_000
 _MOST_TOKENS = 1_000_000_000
 
@@ -49,7 +51,7 @@ class Columns:
     def add(
         self,
         at: float,
-        model: str = "model",
+        model: str = _MODEL,
         input_tokens: int = UNKNOWN,
         output_tokens: int = UNKNOWN,
         service_s: float = nan,
@@ -63,6 +65,7 @@ class Columns:
             raise RuleError("a service time must be seconds, from 0 to ten years")
         if input_tokens > _MOST_TOKENS or output_tokens > _MOST_TOKENS:
             raise RuleError(f"must have at most {_MOST_TOKENS:,} tokens")
+        model = model or _MODEL
         number = self._models.get(model)
         if number is None:
             number = self._named(model)

@@ -56,13 +56,13 @@ def parse(lines: Iterable[str], name: str, seed: int) -> Trace:
                 raise RuleError(f"must have {len(names)} columns, as the line of names")
             columns.add(
                 float(row[places["arrival_s"]]),
-                cell(row, "model") or "model",
+                cell(row, "model"),
                 tokens(row, "input_tokens"),
                 tokens(row, "output_tokens"),
                 float(cell(row, "service_s") or nan),
             )
-    span_s = _noted(notes, "span_s", MOST_S, name)
-    began_s = _noted(notes, "began_s", EPOCH_S, name)
+    span_s = _noted(notes, "span_s", 0.0, MOST_S, name)
+    began_s = _noted(notes, "began_s", -EPOCH_S, EPOCH_S, name)
     if span_s is None and _RECORDED in notes.get("source", ""):
         remarks.append(
             "the recording was not ended: it is taken to end with its last request"
@@ -104,7 +104,9 @@ def write(trace: Trace) -> Iterator[str]:
             yield ",".join(cells) + "\n"
 
 
-def _noted(notes: Mapping[str, str], key: str, most: float, name: str) -> float | None:
+def _noted(
+    notes: Mapping[str, str], key: str, least: float, most: float, name: str
+) -> float | None:
     """Return the seconds of a note; None: there is none."""
     said = notes.get(key)
     if said is None:
@@ -113,8 +115,10 @@ def _noted(notes: Mapping[str, str], key: str, most: float, name: str) -> float 
         found = float(said)
     except ValueError:
         raise TraceError(f"{name}: {key} is {said!r}, not a number") from None
-    if not 0.0 <= found <= most:
-        raise TraceError(f"{name}: {key} is {said}; must be seconds, up to {most:g}")
+    if not least <= found <= most:
+        raise TraceError(
+            f"{name}: {key} is {said}; must be seconds, from {least:g} to {most:g}"
+        )
     return found
 
 

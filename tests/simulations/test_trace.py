@@ -25,6 +25,7 @@ def few(**changes) -> Trace:
         ({"services": [1.0]}, "1 values of services, but 3 arrivals"),
         ({"services": [1.0, -0.5, 1.0]}, "below 0 s"),
         ({"span_s": 2.0}, r"at 2\.5 s, but the trace ends at 2 s"),
+        ({"span_s": 4e8}, r"4e\+08 s long: must be at most ten years"),
         ({"model": [0, 1, 0]}, "model 1 of 1: no such one"),
     ],
 )

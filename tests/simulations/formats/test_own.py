@@ -72,6 +72,23 @@ def test_what_is_doubtful_is_said_once_however_often_it_is_converted(lines):
     assert parse(written(again), "z").remarks == one.remarks
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Timestamp,Model,Request tokens,Response tokens\n5,,1,2\n6,m,1,2\n",
+        "app,func,end_timestamp,duration\na,,5,1\n",
+        '{"time": "1970-01-01T00:00:03Z", "duration_s": 9.0}\n',
+        "time,requests\n1960-01-01 00:00:00,5\n1960-01-01 00:01:00,5\n",
+    ],
+    ids=["no-model", "no-function", "no-clock", "before-1970"],
+)
+def test_a_trace_that_says_odd_things_is_the_same_once_converted(text):
+    one = parse(text.splitlines(keepends=True), "x")
+    again = parse(written(one), "x")
+
+    assert (again.digest, again.began_s) == (one.digest, one.began_s)
+
+
 @pytest.mark.parametrize("kind", SHAPES)
 def test_a_trace_that_was_made_is_the_same_once_written(kind):
     one = made(Shape(kind=kind, rate=0.1, span_s=90_000.0), Sizes(service_s=2.0))
