@@ -32,7 +32,7 @@ from autoscaler.core.messages import (
     View,
     Wake,
 )
-from autoscaler.core.quiet import Foresight, land, leap
+from autoscaler.core.quiet import Foresight, land, leap, remember
 from autoscaler.core.revision import Revision
 from autoscaler.core.status import status
 
@@ -84,6 +84,7 @@ class Fleet:
             if not of.asleep:
                 self._agenda.put(of, now)
         elif of.spec != spec:
+            remember(of, now, self._tick_s)
             of.configure(spec, now)
             self._reconsider(now)
             self._decide(of, now)

@@ -7,10 +7,12 @@ always as before. When that can first be otherwise is known from what is counted
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from math import frexp, inf, ulp
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autoscaler.core.decide import bursts
+from autoscaler.core.delay import highest
 from autoscaler.core.domain import Metric
 from autoscaler.core.messages import Sample
 
@@ -184,6 +186,16 @@ def land(
         of.leapt = Leap(foresight, since, level, basis, again_at)
         at = ticks(since, until, tick_s)[1]
     return min(at, again_at)
+
+
+def remember(of: Revision, now: float, tick_s: float) -> None:
+    """Have a scale-down delay count from the last tick that was left out by now, as
+    settings that are about to change may want fewer at once."""
+    spec, peaks = of.scaling, of.decider.peaks
+    if of.leapt is not None and peaks and spec.reachable:
+        last, _ = ticks(of.leapt.since, now, tick_s)
+        peaks, _ = highest(peaks, peaks[0][1], spec.scale_down_delay_s, last)
+        of.decider = replace(of.decider, peaks=peaks)
 
 
 def _is_seen(of: Revision) -> bool:

@@ -170,6 +170,26 @@ def test_a_delay_ends_when_it_would_have_ended(delay_s):
     assert leapt.decisions < walked.decisions
 
 
+def test_a_delay_counts_from_ticks_left_out_before_other_settings():
+    spec = replace(SPEC, scale_down_delay_s=30)
+    other = RevisionSpec(scaling=replace(spec, metric=Metric.RPS))
+    ends = []
+    for leaps in (False, True):
+        play = Play(spec, leaps=leaps)
+        play.run([1.0] * 60, leaps=leaps)
+        play.fleet.configure(KEY, other, 60.5)
+        for second in range(61, 200):
+            play.report(second, 0.0, 0)
+            while play.fleet.wake_at < second + 1:
+                now = play.fleet.wake_at
+                play.fleet.advance(now)
+                play.carry(now)
+        ends.append([at for at, each in play.told if isinstance(each, Scale)])
+
+    assert ends[0] == ends[1]
+    assert ends[0][-1] > 90.0
+
+
 def test_an_hour_awake_without_a_request_costs_a_few_decisions():
     spec = replace(SPEC, min_replicas=1)
     loads = [1.0] * 30 + [0.0] * 3_600 + [9.0] * 7 + [0.0] * 3_600
