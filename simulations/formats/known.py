@@ -64,7 +64,9 @@ def read(
     TraceError: there is none, with the line and the rule. What a format leaves to
     chance is drawn by *seed*.
     """
-    return parse(text.lines(path, tell), path.name, form, seed=seed, part=part)
+    # What is no UTF-8 in a file's name could not be written into what is made of it.
+    name = path.name.encode(errors="backslashreplace").decode()
+    return parse(text.lines(path, tell), name, form, seed=seed, part=part)
 
 
 def parse(

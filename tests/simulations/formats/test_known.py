@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulations.formats.known import FORMATS, parse, read
+from simulations.formats.known import FORMATS, parse, read, written
 from simulations.shapes import SHAPES
 from simulations.trace import TraceError
 from tests.simulations.public import public
@@ -182,6 +182,13 @@ def test_a_last_line_that_is_cut_off_is_left_out_or_read_and_never_hurts(name, c
     whole = len(parse(SAMPLES[name].splitlines(keepends=True), "x"))
 
     assert whole == 2
+
+
+def test_a_file_whose_name_is_no_text_makes_a_trace_that_can_be_written(tmp_path):
+    path = tmp_path / "a\udcff.csv"
+    path.write_text("arrival_s\n1\n")
+
+    assert "".join(written(read(path))).encode().startswith(rb"# source: a\udcff.csv")
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
