@@ -20,6 +20,12 @@ def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_what_is_no_text_is_escaped(tmp_path):
+    write(tmp_path / "a.txt", ["of b\udcff.csv\n"])
+
+    assert (tmp_path / "a.txt").read_text() == "of b\\udcff.csv\n"
+
+
 def test_what_goes_wrong_in_the_middle_leaves_the_file_before(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
