@@ -13,6 +13,8 @@ _STEPS = 200
 """A lognormal phase is drawn from so many steps of its quantiles, without the last half
 of a step at either end."""
 _LONGEST_S = 86_400.0
+_UNNAMED = "start"
+"""What a part is called that has no name, for chance to be drawn by."""
 
 
 class ColdStartError(Exception):
@@ -48,7 +50,7 @@ ColdStart = tuple[Phase, ...]
 
 def measured(*quantiles: float) -> ColdStart:
     """Return a start by its quantiles, from the least to the most; one: constant."""
-    return (Phase(name="start", quantiles=quantiles),)
+    return (Phase(name=_UNNAMED, quantiles=quantiles),)
 
 
 A_SECOND: ColdStart = measured(1.0)
@@ -126,7 +128,7 @@ def parse(text: str) -> ColdStart:
     """
     phases: list[Phase] = []
     for place, part in enumerate(text.split("+")):
-        name = "start" if not place else f"start-{place + 1}"
+        name = _UNNAMED if not place else f"{_UNNAMED}-{place + 1}"
         said = part.strip()
         if said in PRESETS:
             phases += PRESETS[said]
@@ -171,8 +173,8 @@ def in_bytes(size: float) -> str:
 def describe(start: ColdStart) -> str:
     """Return a start in words.
 
-    >>> describe(parse("nvme"))
-    'process 7 s, weights 4.4 s, engine 14.2 s'
+    >>> describe(parse("nvme")), describe(parse("37s"))
+    ('process 7 s, weights 4.4 s, engine 14.2 s', '37 s')
     """
     said = []
     for phase in start:
@@ -183,7 +185,8 @@ def describe(start: ColdStart) -> str:
         shown = f"{few[0]:.3g}"
         if len(few) > 1:
             shown += f" to {few[-1]:.3g} s, mean {phase.mean_s:.3g}"
-        said.append(f"{phase.name} {shown} s")
+        name = "" if phase.name.startswith(_UNNAMED) else f"{phase.name} "
+        said.append(f"{name}{shown} s")
     return ", ".join(said)
 
 

@@ -51,6 +51,7 @@ def test_a_part_may_be_called_by_its_name_and_image_and_weights_be_sizes():
     ]
     assert describe(start[3:]) == "weights 15 GB, engine 9 to 20 s, mean 14.5 s"
     assert parse("node(4m) + nvme")[1:] == PRESETS["nvme"]
+    assert describe(parse("1m30s + 500ms")) == "90 s, 0.5 s"
 
 
 @pytest.mark.parametrize("text", PRESETS)
