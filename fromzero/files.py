@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from fromzero.errors import CommandError
 
 _ESCAPED = "backslashreplace"
+
+
+def ready(path: Path, read: Iterable[Path]) -> None:
+    """Refuse what `write` could not write, before there is work to lose by it.
+
+    Nor may it be one of the files that are *read*, which would be lost.
+    """
+    real = path.resolve()
+    if real.is_file() and real in (each.resolve() for each in read):
+        raise CommandError(f"{path}: is what is read; must be another file")
+    if real.is_dir():
+        why = errno.EISDIR
+    elif not real.parent.is_dir():
+        why = errno.ENOENT
+    else:
+        return
+    raise CommandError(f"{real}: cannot be written: {os.strerror(why)}")
 
 
 def write(path: Path, lines: Iterable[str]) -> None:

@@ -150,6 +150,7 @@ def simulate(
 ) -> None:
     """Say what these settings would have cost on a trace, and who would have waited."""
     from fromzero.asked import Asked
+    from fromzero.files import ready
     from fromzero.placing import Placing
     from fromzero.simulate import simulate as simulated
 
@@ -172,6 +173,8 @@ def simulate(
         config=config,
         flags=texts(memory=memory, gpus=gpus),
     )
+    if report is not None:
+        ready(report, (trace, *paths))
     raise typer.Exit(simulated(asked, report, as_json=as_json))
 
 
@@ -219,6 +222,7 @@ def tune(
 ) -> None:
     """Find the cheapest settings that meet a goal on a trace, and write them down."""
     from fromzero.asked import Asked
+    from fromzero.files import ready
     from fromzero.placing import Placing
     from fromzero.tune import Wanted
     from fromzero.tune import tune as tuned
@@ -250,4 +254,8 @@ def tune(
         patch=patch,
         as_json=as_json,
     )
+    if report is not None:
+        ready(report, (trace, *paths))
+    if patch is not None:
+        ready(patch, (trace,))  # It may take the place of the document.
     raise typer.Exit(tuned(asked, wanted))

@@ -13,7 +13,7 @@ import typer
 
 from autoscaler.quantity import number, seconds
 from fromzero.errors import CommandError
-from fromzero.files import write
+from fromzero.files import ready, write
 from fromzero.printable import printable
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def convert(
     from simulations import edit
 
     whole, moved_s = opened(file, form, seed), span(jitter)
-    _write(edit.jitter(whole, moved_s, seed=seed) if moved_s else whole, made)
+    _write(edit.jitter(whole, moved_s, seed=seed) if moved_s else whole, made, file)
 
 
 @app.command()
@@ -146,7 +146,7 @@ def thin(
             f"--factor {factor:g}: none of {len(whole):,} requests is left; take a "
             "smaller one, or another --seed"
         )
-    _write(kept, made)
+    _write(kept, made, file)
 
 
 @app.command("slice")
@@ -161,7 +161,7 @@ def slice_(
 ) -> None:
     """Keep the requests of a stretch of time, or of one model."""
     part = {"model": model, "begin": begin, "end": end}
-    _write(opened(file, form, seed, part), made)
+    _write(opened(file, form, seed, part), made, file)
 
 
 @app.command()
@@ -175,7 +175,7 @@ def merge(
     from simulations import edit
 
     with told():
-        _write(edit.merge([opened(each, form, seed) for each in files]), made)
+        _write(edit.merge([opened(each, form, seed) for each in files]), made, *files)
 
 
 @app.command()
@@ -247,8 +247,8 @@ def _shown(path: Path) -> Iterator[Callable[[int], None] | None]:
         yield lambda read: bar.update(task, completed=read)
 
 
-def _write(trace: Trace, to: Path) -> None:
-    """Write *trace* and say so."""
+def _write(trace: Trace, to: Path, *read: Path) -> None:
+    """Write *trace*, which comes from the files that were *read*, and say so."""
     from simulations.formats.known import written
     from simulations.summary import duration
 
@@ -257,5 +257,6 @@ def _write(trace: Trace, to: Path) -> None:
     if str(to) == "-":
         sys.stdout.writelines(written(trace))
         return
+    ready(to, read)
     write(to, written(trace))
     print(printable(f"{to}: {len(trace):,} requests in {duration(trace.span_s)}"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from fromzero.errors import CommandError
-from fromzero.files import write
+from fromzero.files import ready, write
 
 
 def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -68,3 +69,26 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
 def test_where_nothing_can_be_written_it_is_said(tmp_path, place):
     with pytest.raises(CommandError, match="cannot be written"):
         write(tmp_path / place, ["text"])
+
+
+def test_what_could_not_be_written_is_refused_as_by_writing(tmp_path):
+    for path in (tmp_path, tmp_path / "no" / "such.html"):
+        with pytest.raises(CommandError) as later:
+            write(path, [])
+        with pytest.raises(CommandError) as before:
+            ready(path, ())
+
+        assert str(before.value) == str(later.value)
+    ready(tmp_path / "a.html", ())
+    ready(Path(os.devnull), (Path(os.devnull),))
+
+
+def test_what_is_read_is_not_written_over_by_any_of_its_names(tmp_path):
+    read, link, other = (tmp_path / name for name in ("a.csv", "b.csv", "c.csv"))
+    read.write_text("recorded")
+    link.symlink_to(read)
+
+    for path in (read, link):
+        with pytest.raises(CommandError, match="is what is read; must be another"):
+            ready(path, (other, read))
+    ready(other, (read,))

@@ -56,7 +56,7 @@ def run(place: Path, *more: str, trace: str = "trace.csv") -> str:
 def test_one_screen_compares_with_knative_and_always_on(place):
     said = run(place).splitlines()
 
-    assert said[0] == "7 requests in 16.67min; a start takes start 10 s"
+    assert said[0] == "7 requests in 16.67min; a start takes 10 s"
     assert said[2].split() == ["these", "settings", "Knative's", "always", "on"]
     assert said[3].startswith("replica-hours")
     assert len({len(line) for line in said[2:]}) == 1
@@ -214,6 +214,16 @@ def test_on_nodes_starts_wait_and_share_and_the_screen_says_so(place):
 def test_what_is_wrong_is_said_in_a_line(place, more, why):
     with pytest.raises(CommandError, match=why):
         run(place, *more)
+
+
+def test_a_page_never_takes_the_place_of_what_it_is_made_from(place):
+    for name in ("trace.csv", "echo.yaml"):
+        before = (place / name).read_bytes()
+
+        with pytest.raises(CommandError, match=f"{name}: is what is read"):
+            run(place, "--report", str(place / name))
+
+        assert (place / name).read_bytes() == before
 
 
 def test_models_of_a_trace_are_matched_by_name_where_there_are_several(place):

@@ -79,6 +79,27 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        ("convert", "a.csv", "a.csv"),
+        ("thin", "a.csv", "a.csv", "--factor", "2"),
+        ("slice", "a.csv", "./a.csv", "--to", "1h"),
+        ("merge", "b.csv", "a.csv", "--out", "a.csv"),
+    ],
+)
+def test_a_recording_is_not_written_over(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv"):
+        run("generate", name, *MAKE)
+    before = (tmp_path / "a.csv").read_bytes()
+
+    with pytest.raises(CommandError, match=r"a\.csv: is what is read"):
+        run(*made)
+
+    assert (tmp_path / "a.csv").read_bytes() == before
+
+
 def test_a_log_on_a_grid_of_seconds_is_spread(tmp_path):
     grid, spread = tmp_path / "g.csv", tmp_path / "s.csv"
     grid.write_text("# span_s: 90\narrival_s\n" + "5\n" * 50)

@@ -74,6 +74,24 @@ def test_where_nothing_meets_the_goal_it_says_so_and_writes_no_patch(place):
     assert not patch.exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "why"),
+    [
+        ("--report", "no/such.html", "No such file or directory"),
+        ("--patch", "no/such.yaml", "No such file or directory"),
+        ("--report", "trace.csv", "is what is read"),
+        ("--patch", "trace.csv", "is what is read"),
+    ],
+)
+def test_no_search_begins_whose_files_could_not_be_written(place, option, name, why):
+    before = (place / "trace.csv").read_bytes()
+
+    with pytest.raises(CommandError, match=why):
+        run(place, "--slo", "nonsense", option, str(place / name))
+
+    assert (place / "trace.csv").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_limits_that_are_given_one_by_one_must_all_hold(place):
     said = run(place, "--slo", "max_wait<1ms", "--slo", "cold<100%", status=1)
