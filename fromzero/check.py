@@ -102,7 +102,9 @@ def _bounds(scaling: ScalingSpec) -> str:
     low = scaling.min_replicas
     if low or not scaling.scale_to_zero:
         return f"{max(low, 1)} to {most}, never sleeps"
-    return f"0 to {most}, sleeps after {scaling.stable_window_s} s without a request"
+    kept_s = max(scaling.grace_s, scaling.retention_s if scaling.reachable else 0.0)
+    idle_s = scaling.stable_window_s + kept_s
+    return f"0 to {most}, sleeps after {idle_s:g} s without a request"
 
 
 def _target(scaling: ScalingSpec) -> str:

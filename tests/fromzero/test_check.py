@@ -75,6 +75,17 @@ def test_a_service_is_told_by_name_with_all_that_would_happen(tmp_path):
             "  scales by   cpu, 80 % of the request for each replica",
         ),
         ({}, "  model       its own command brings it"),
+        (
+            {
+                "minReplicas": 0,
+                "annotations": {
+                    "autoscaling.knative.dev/window": "123s",
+                    "autoscaling.knative.dev/"
+                    "scale-to-zero-pod-retention-period": "131s",
+                },
+            },
+            "sleeps after 254 s without a request",
+        ),
     ],
 )
 def test_bounds_and_targets_are_told_in_words(tmp_path, predictor, line):
