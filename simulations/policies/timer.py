@@ -47,7 +47,7 @@ class Timers:
         if seen.busy:
             idle.used_at = now
             return self._serve(seen, idle, now)
-        if idle.used_at == -inf:
+        if seen.used_at == -inf:
             return Wanted(replicas=0, reason="no request yet", until=inf)
         if not idle.resting:
             idle.used_at, idle.resting = seen.used_at, True

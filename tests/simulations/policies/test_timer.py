@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from simulations.policies.histogram import Histogram
 from simulations.policies.rule import Fixed
 from simulations.policies.timer import Timers
 from tests.simulations.policies.stage import IRIS, lives, run, seen
@@ -14,6 +15,14 @@ class Ahead(Fixed):
 
 def test_nothing_is_wanted_before_the_first_request():
     assert Timers(lambda: Fixed(60.0)).decide(seen(), 5.0).replicas == 0
+
+
+def test_a_rule_learns_nothing_of_who_was_woken_by_hand_before_its_first_request():
+    timers = Timers(lambda: Histogram(600.0))
+    timers.decide(seen(held=1), 1.0)
+
+    assert timers.decide(seen(), 6.0).replicas == 0
+    assert timers.decide(seen(in_flight=1), 9.0).replicas == 1
 
 
 def test_it_is_kept_to_the_second_after_its_last_request():
