@@ -16,6 +16,10 @@ from autoscaler.core.domain import Budget, Needs, RevisionKey
 _NAMES = 3
 """Revisions named in a reason; the others are counted."""
 
+_LATELY_S = 2.0
+"""Who had a request so lately may well have others: short ones come and end between two
+reports."""
+
 Size = tuple[float, float]
 """Memory and GPUs; inf: not limited."""
 
@@ -193,14 +197,15 @@ def _make_room(room: _Room, wish: Wish, *, starved: bool) -> tuple[str, float]:
 
 
 def _is_idle(room: _Room, wish: Wish) -> bool:
-    """Say whether more is wanted than is kept always, by who has no request.
+    """Say whether more is wanted than is kept always, by who has no requests any more.
 
     Else two of them would take their last burst's replicas from each other for ever.
     """
     mine = room.tenants.get(wish.key)
     if wish.starved or mine is None:
         return False
-    return mine.idle and mine.staying >= mine.floor
+    rests = mine.idle and room.now - mine.used_at > _LATELY_S
+    return rests and mine.staying >= mine.floor
 
 
 def _give_up(room: _Room, wish: Wish, tenant: Tenant, count: int) -> None:

@@ -122,6 +122,7 @@ def test_nobody_goes_for_one_more_replica_of_what_has_no_request_itself():
     ("wisher", "starved"),
     [
         pytest.param([tenant("a")], False, id="it is busy"),
+        pytest.param([idle("a", used_at=NOW - 1.0)], False, id="it was just now"),
         pytest.param([idle("a", floor=2)], False, id="it always keeps as many"),
         pytest.param([idle("a", staying=0, going=1)], True, id="it has none at all"),
         pytest.param([], False, id="it is not known yet"),
