@@ -193,9 +193,9 @@ def remember(of: Revision, now: float, tick_s: float) -> None:
     settings that are about to change may want fewer at once."""
     spec, peaks = of.scaling, of.decider.peaks
     if of.leapt is not None and peaks and spec.reachable:
-        last, _ = ticks(of.leapt.since, now, tick_s)
-        peaks, _ = highest(peaks, peaks[0][1], spec.scale_down_delay_s, last)
-        of.decider = replace(of.decider, peaks=peaks)
+        last = ticks(of.leapt.since, now, tick_s)[0]
+        held, delay_s = peaks[0][1], spec.scale_down_delay_s
+        of.decider = replace(of.decider, peaks=highest(peaks, held, delay_s, last)[0])
 
 
 def _is_seen(of: Revision) -> bool:
