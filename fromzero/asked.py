@@ -125,19 +125,18 @@ def _matched(
         ((name, (key, _)),) = services.items()
         trace = _of_one(trace, name, (name, name.partition("/")[2], key.name))
         return dict.fromkeys(trace.models, key), trace
-    short = {name.partition("/")[2]: key for name, (key, _) in services.items()}
-    full = {name: key for name, (key, _) in services.items()}
-    revisions = {key.name: key for key in full.values()}
-    keys = {
-        name: (full | short | revisions)[name]
-        for name in trace.models
-        if name in full | short | revisions
-    }
+    named: dict[str, set[RevisionKey]] = {}
+    for name, (key, _) in services.items():
+        for each in (name, name.partition("/")[2], key.name):
+            named.setdefault(each, set()).add(key)
+    # A name that services of two namespaces have says of neither that it is meant.
+    one = {name: key for name, (key, *others) in named.items() if not others}
+    keys = {name: one[name] for name in trace.models if name in one}
     unknown = [name for name in trace.models if name not in keys]
     if unknown:
         raise CommandError(
-            f"{asked_for(unknown)}: must be one of {', '.join(full)}, as the documents "
-            "have them (--model chooses one of the trace's)"
+            f"{asked_for(unknown)}: must be one of {', '.join(services)}, as the "
+            "documents have them (--model chooses one of the trace's)"
         )
     return keys, trace
 

@@ -51,6 +51,24 @@ def test_a_model_that_nobody_serves_is_refused(asked):
     assert len(question(replace(asked, paths=asked.paths[:1]))[0].trace) == 2
 
 
+@pytest.mark.parametrize("name", ["echo", "echo-predictor-00001"])
+def test_a_name_that_two_namespaces_have_is_refused_and_the_full_ones_told(
+    asked, tmp_path, name
+):
+    lab = tmp_path / "lab.yaml"
+    text = DOCUMENT.format(name="echo")
+    lab.write_text(text.replace("metadata:\n", "metadata:\n  namespace: lab\n"))
+    asked = replace(asked, paths=(*asked.paths, lab))
+    rows = ("0,default/echo,1\n", "1,lab/echo,2\n")
+    asked.trace.write_text("arrival_s,model,service_s\n" + "".join(rows))
+
+    assert {str(key.namespace) for key in question(asked)[1]} == {"default", "lab"}
+    with asked.trace.open("a") as file:
+        file.write(f"2,{name},1\n")
+    with pytest.raises(CommandError, match=f"'{name}': must be one of .*lab/echo"):
+        question(asked)
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
