@@ -111,6 +111,7 @@ def origin_of(asked: Asked, ours: plan.Question, stopped: str = "") -> Origin:
         digest=ours.trace.digest,
         span_s=ours.trace.span_s,
         requests=len(ours.trace),
+        start=describe(ours.cold_start),
         remarks=(
             *ours.trace.remarks,
             *remarks(ours.nodes, ours.cold_start),

@@ -76,6 +76,8 @@ class Origin:
     """The SHA-256 of the trace."""
     span_s: float
     requests: int
+    start: str
+    """How long a start takes, in words."""
     remarks: tuple[str, ...] = ()
 
 

@@ -79,8 +79,9 @@ def head(outcomes: Sequence[Outcome], origin: Origin) -> Iterator[str]:
     yield f'<p class="lead">{escape(_waiting(ours))}</p>'
     yield (
         f'<p class="soft">Simulated: {origin.requests:,} requests in '
-        f"{duration(origin.span_s)} ({escape(origin.trace)}). What decides by "
-        "these settings is the code that runs in production.</p>"
+        f"{duration(origin.span_s)} ({escape(origin.trace)}); a start takes "
+        f"{escape(origin.start)}. What decides by these settings is the code that runs "
+        "in production.</p>"
     )
     for remark in origin.remarks:
         yield f'<p class="soft">Note: {escape(remark)}.</p>'

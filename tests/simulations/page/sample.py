@@ -18,6 +18,7 @@ ORIGIN = Origin(
     digest="ab" * 32,
     span_s=7_200.0,
     requests=100,
+    start="20 to 40 s, mean 30 s",
     remarks=(HOSTILE,),
 )
 

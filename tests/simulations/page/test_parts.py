@@ -28,6 +28,7 @@ def test_the_headline_compares_costs_and_says_who_waits():
     assert (
         "1 in 5 requests found no replica ready; 99 of 100 waited 37s or less" in said
     )
+    assert "; a start takes 20 to 40 s, mean 30 s. What decides" in said
 
 
 def test_the_table_has_a_column_for_each_outcome_and_parts_sum_up():
