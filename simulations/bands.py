@@ -55,12 +55,14 @@ def spread(run: Run, *, seed: int) -> Spread:
     )
 
 
-def bands(run: Run, *, seed: int) -> Bands:
+def bands(run: Run, *, seed: int) -> Bands | None:
     """Draw hours with replacement: a bootstrap by blocks, as requests hang together.
 
-    A request's hour is that of its arrival.
+    A request's hour is that of its arrival. None: there is no other hour to draw.
     """
     blocks = _blocks(run)
+    if blocks < 2:
+        return None
     hour, waits = _hours(run, blocks), _waits(run)
     answered = np.frombuffer(run.ends, dtype=np.uint8) == End.ANSWERED
     cold = np.bincount(hour, np.frombuffer(run.cold, dtype=np.uint8), blocks)

@@ -17,9 +17,9 @@ from simulations.world import World
 from tests.simulations.test_plan import SLEEPY, A
 
 
-def run(kind: str, seed: int = 2):
+def run(kind: str, seed: int = 2, span_s: float = 86_400.0):
     load = made(
-        Shape(kind=kind, rate=0.02, span_s=86_400.0, off_s=20_000.0),
+        Shape(kind=kind, rate=0.02, span_s=span_s, off_s=20_000.0),
         Sizes(service_s=4.0),
         seed=seed,
     )
@@ -47,6 +47,11 @@ def test_of_many_runs_the_two_figures_of_a_search_have_bands_of_the_same_hours()
     assert found.wait_s[0] < sums.mean_wait_s < found.wait_s[1]
     assert found.cost_s == pytest.approx(all_of_it.cost_s, rel=0.05)
     assert found == spread(played, seed=1)
+
+
+def test_nothing_is_said_of_how_sure_the_figures_of_a_single_hour_are():
+    assert bands(run("poisson", span_s=3_600.0), seed=1) is None
+    assert bands(run("poisson", span_s=3_700.0), seed=1).blocks == 2
 
 
 def test_hours_that_differ_make_wider_bands_than_hours_alike():
