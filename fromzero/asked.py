@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -68,7 +68,7 @@ def question(asked: Asked) -> tuple[plan.Question, plan.Specs]:
             raise CommandError(f"--cold-start {error}") from error
         used = {key: spec for key, spec in specs.values() if key in set(keys.values())}
         found = plan.Question(
-            trace=trace,
+            trace=replace(trace, remarks=(*trace.remarks, *_uncounted(used))),
             keys=keys,
             service=_service(asked),
             slowing=_share(asked.slowing),
@@ -156,6 +156,13 @@ def _of_one(trace: Trace, service: str, names: Sequence[str]) -> Trace:
         f"its {others + 1} models are all taken for {service} (--model chooses one)"
     )
     return replace(trace, remarks=(*trace.remarks, remark))
+
+
+def _uncounted(specs: plan.Specs) -> Iterator[str]:
+    """Yield a remark if some of *specs* need GPUs, whose hours count, and some none."""
+    bare = [key.name for key, spec in specs.items() if not spec.needs.gpus]
+    if bare and len(bare) < len(specs):
+        yield f"GPU-hours have nothing of what needs no GPU: {', '.join(bare)}"
 
 
 def asked_for(names: Sequence[str]) -> str:

@@ -69,6 +69,18 @@ def test_a_name_that_two_namespaces_have_is_refused_and_the_full_ones_told(
         question(asked)
 
 
+def test_whose_hours_are_not_in_gpu_hours_is_said(asked):
+    assert question(asked)[0].trace.remarks == ()
+
+    iris = asked.paths[1]
+    limits = "resources: {limits: {nvidia.com/gpu: 1}}"
+    iris.write_text(iris.read_text() + f"        {limits}\n")
+
+    (said,) = question(asked)[0].trace.remarks
+    assert said == "GPU-hours have nothing of what needs no GPU: echo-predictor-00001"
+    assert question(replace(asked, model="iris"))[0].trace.remarks == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
