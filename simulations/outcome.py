@@ -51,6 +51,8 @@ class Outcome:
     """One for each revision."""
     gpus: int
     """GPUs of a replica, the most; 0: GPU-seconds are replica-seconds."""
+    most: int
+    """Replicas at once, of all revisions together, at most."""
     waits: tuple[tuple[float, float], ...] = ()
     """Quantiles of the wait of all that were answered: share in [0, 1], seconds."""
     mean_wait_s: float = 0.0

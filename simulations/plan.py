@@ -22,7 +22,7 @@ from simulations.cluster import Behaviour, Part
 from simulations.coldstart import AT_ONCE, ColdStart
 from simulations.nodes import Nodes
 from simulations.outcome import Moment, Outcome, Series
-from simulations.report import figures, node_figures
+from simulations.report import figures, most_at_once, node_figures
 from simulations.run import End, Run
 from simulations.totals import Totals, totals
 from simulations.trace import UNKNOWN, Trace, TraceError
@@ -184,6 +184,7 @@ def brief(
             settings={},
             figures=figures(run),
             gpus=max(spec.needs.gpus for spec in specs.values()),
+            most=_at_once(run),
             waits=_quantiles(run),
             mean_wait_s=_mean_wait(run),
             nodes=node_figures(run),
@@ -201,6 +202,7 @@ def outcome(name: str, specs: Specs, run: Run) -> Outcome:
         settings=said(first),
         figures=figures(run),
         gpus=max(spec.needs.gpus for spec in specs.values()),
+        most=_at_once(run),
         waits=_quantiles(run),
         mean_wait_s=_mean_wait(run),
         nodes=node_figures(run),
@@ -208,6 +210,11 @@ def outcome(name: str, specs: Specs, run: Run) -> Outcome:
         moments=tuple(moments[:_MOMENTS]),
         unlisted=max(0, len(moments) - _MOMENTS),
     )
+
+
+def _at_once(run: Run) -> int:
+    placed = (machine for machine in run.machines if machine.placed < inf)
+    return most_at_once((machine.placed, machine.gone) for machine in placed)
 
 
 def defaults(spec: RevisionSpec) -> RevisionSpec:

@@ -83,7 +83,7 @@ def totals(outcome: Outcome) -> Totals:
         lost=ends[End.LOST] + ends[End.LEFT],
         starts=sum(each.starts for each in sums),
         failures=sum(each.failures for each in sums),
-        most=max((each.most for each in sums), default=0),
+        most=outcome.most,
         loading_s=seconds(Part.LOADING),
         busy_s=seconds(Part.BUSY),
         idle_s=seconds(Part.IDLE),

@@ -206,6 +206,20 @@ def test_on_nodes_only_first_starts_pull_and_revisions_with_one_image_share_it()
         assert max(found.series.loading) == 1
 
 
+def test_replicas_at_once_are_those_of_all_revisions_together():
+    for apart_s, most in ((5.0, 2), (500.0, 1)):
+        two = trace(
+            [0.0, apart_s], source="x", models=("m", "n"), model=[0, 1],
+            span_s=1_000.0, services=[1.0] * 2,
+        )  # fmt: skip
+        asked = question(trace=two, keys={"m": A, "n": B}, cold_start=measured(10.0))
+
+        found = answer("x", asked, {A: SLEEPY, B: SLEEPY})
+
+        assert totals(found).most == found.most == most
+        assert [each.most for each in found.figures] == [1, 1]
+
+
 def test_two_that_had_a_burst_do_not_take_each_others_room_while_nothing_comes():
     arrivals = [0.0, 0.4, 1.0, 2.4, 9.0, 40.0, 40.4, 42.4, 44.3]
     two = trace(

@@ -18,7 +18,7 @@ def test_revisions_are_summed_and_gpus_count_each():
 
     assert totals(two).requests == 2 * totals(one).requests
     assert totals(two).cost_s == 8 * totals(one).cost_s == 8 * 1_810.0
-    assert totals(two).most == totals(one).most
+    assert totals(two).most == two.most
     assert totals(one).cold_share == 0.2
     assert totals(one).answered + totals(one).rejected == totals(one).requests
 

@@ -54,6 +54,7 @@ def outcome(name: str = "these settings", *, cold: int = 20, idle_s: float = 900
         settings={"window": "60s", "panic": HOSTILE},
         figures=(figures,),
         gpus=1,
+        most=2,
         waits=((0.0, 0.0), (0.5, 0.0), (0.95, 20.0), (0.99, 37.0), (1.0, 37.0)),
         mean_wait_s=4.0,
         series=Series(
