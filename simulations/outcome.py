@@ -46,7 +46,8 @@ class Outcome:
     name: str
     """For a person: "these settings", "Knative's defaults", "always on"."""
     settings: Mapping[str, str]
-    """By the names of docs/documents.md (annotations without their prefix)."""
+    """By the names of docs/documents.md (annotations without their prefix); of several
+    revisions, each after whose it is."""
     figures: tuple[Figures, ...]
     """One for each revision."""
     gpus: int

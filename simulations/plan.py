@@ -196,10 +196,9 @@ def brief(
 def outcome(name: str, specs: Specs, run: Run) -> Outcome:
     """Sum a run up."""
     moments = _moments(run)
-    first = next(iter(specs.values()))
     return Outcome(
         name=name,
-        settings=said(first),
+        settings=_settings(specs),
         figures=figures(run),
         gpus=max(spec.needs.gpus for spec in specs.values()),
         most=_at_once(run),
@@ -210,6 +209,16 @@ def outcome(name: str, specs: Specs, run: Run) -> Outcome:
         moments=tuple(moments[:_MOMENTS]),
         unlisted=max(0, len(moments) - _MOMENTS),
     )
+
+
+def _settings(specs: Specs) -> dict[str, str]:
+    """Return what is set; of several revisions, each name after whose it is."""
+    of = {key: f"{key}: " if len(specs) > 1 else "" for key in specs}
+    return {
+        of[key] + name: value
+        for key, spec in specs.items()
+        for name, value in said(spec).items()
+    }
 
 
 def _at_once(run: Run) -> int:

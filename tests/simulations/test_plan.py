@@ -220,6 +220,18 @@ def test_replicas_at_once_are_those_of_all_revisions_together():
         assert [each.most for each in found.figures] == [1, 1]
 
 
+def test_settings_of_several_revisions_are_told_apart():
+    two = trace([0.0, 5.0], source="x", models=("m", "n"), model=[0, 1],
+                span_s=9.0, services=[1.0] * 2)  # fmt: skip
+    specs = {A: SLEEPY, B: always_on(SLEEPY)}
+
+    found = answer("x", question(trace=two, keys={"m": A, "n": B}), specs).settings
+
+    assert found[f"{A}: minReplicas"] == "0"
+    assert found[f"{B}: minReplicas"] == "1"
+    assert len(found) == 2 * len(answer("x", question(), {A: SLEEPY}).settings)
+
+
 def test_two_that_had_a_burst_do_not_take_each_others_room_while_nothing_comes():
     arrivals = [0.0, 0.4, 1.0, 2.4, 9.0, 40.0, 40.4, 42.4, 44.3]
     two = trace(
