@@ -160,7 +160,7 @@ def _of_one(trace: Trace, service: str, names: Sequence[str]) -> Trace:
 
 def _uncounted(specs: plan.Specs) -> Iterator[str]:
     """Yield a remark if some of *specs* need GPUs, whose hours count, and some none."""
-    bare = [key.name for key, spec in specs.items() if not spec.needs.gpus]
+    bare = [str(key) for key, spec in specs.items() if not spec.needs.gpus]
     if bare and len(bare) < len(specs):
         yield f"GPU-hours have nothing of what needs no GPU: {', '.join(bare)}"
 

@@ -77,7 +77,10 @@ def test_whose_hours_are_not_in_gpu_hours_is_said(asked):
     iris.write_text(iris.read_text() + f"        {limits}\n")
 
     (said,) = question(asked)[0].trace.remarks
-    assert said == "GPU-hours have nothing of what needs no GPU: echo-predictor-00001"
+    assert (
+        said
+        == "GPU-hours have nothing of what needs no GPU: default/echo-predictor-00001"
+    )
     assert question(replace(asked, model="iris"))[0].trace.remarks == ()
 
 
