@@ -36,7 +36,7 @@ HERE, KNATIVE, ALWAYS = "these settings", "Knative's", "always on"
 
 
 def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
-    """Print one screen, or JSON, and write the report; return the exit status.
+    """Write the report and print one screen, or JSON; return the exit status.
 
     Each policy that was named has a column beside the settings, on the same draws.
     """
@@ -62,14 +62,14 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
                 part = duration(run.until)
                 stopped = f'stopped: "{policy.name}" is of the first {part} only'
                 break
-    origin = origin_of(asked, ours, stopped)
+    if report is not None:
+        # Before the screen, which `head` may close.
+        write(report, [render(found, origin_of(asked, ours, stopped))])
     if as_json:
         print(json.dumps([_as_json(each) for each in found], indent=2))
     else:
         for line in lines(found, ours, stopped):
             print(printable(line))
-    if report is not None:
-        write(report, [render(found, origin)])
     return 130 if watch.stopped else 0
 
 

@@ -59,7 +59,7 @@ class Wanted:
 
 
 def tune(asked: Asked, wanted: Wanted) -> int:
-    """Search, print one screen, write report and patch; 1: nothing meets the goal."""
+    """Search, write report and patch, print one screen; 1: nothing meets the goal."""
     try:
         goal = parse(wanted.slo)
     except GoalError as error:
@@ -67,7 +67,8 @@ def tune(asked: Asked, wanted: Wanted) -> int:
     whole, specs = question(asked)
     if len(specs) != 1:
         raise CommandError(
-            f"{len(specs)} services: tune one at a time (give one document)"
+            f"{len(specs)} services: tune one at a time (give one document, "
+            "or --model NAME)"
         )
     ((key, spec),) = specs.items()
     begun, rest = _parts(whole)
@@ -90,13 +91,7 @@ def tune(asked: Asked, wanted: Wanted) -> int:
     report = Front(
         points=points(tried, picked, goal), goal=str(goal), verdict=said, heat=heat
     )
-    if wanted.as_json:
-        print(json.dumps(_as_json(report, found, picked, met=met), indent=2))
-    else:
-        if stopped:
-            print(stopped)
-        for line in _screen(found, rest, tried, picked, said):
-            print(printable(line))
+    # Files before the screen, which `head` may close.
     if wanted.report is not None:
         write(
             wanted.report,
@@ -104,6 +99,13 @@ def tune(asked: Asked, wanted: Wanted) -> int:
         )
     if wanted.patch is not None and met:
         write(wanted.patch, [_patch(asked.paths, key, picked.spec)])
+    if wanted.as_json:
+        print(json.dumps(_as_json(report, found, picked, met=met), indent=2))
+    else:
+        if stopped:
+            print(stopped)
+        for line in _screen(found, rest, tried, picked, said):
+            print(printable(line))
     if watch.stopped:
         return _INTERRUPTED
     return 0 if met else 1
@@ -172,7 +174,7 @@ def verdict(
         said += (
             f" How sure that is: with hours drawn anew from its {sure.blocks}, 95 "
             f"times of 100 it costs {low:,.1f} to {high:,.1f} hours, 99 of 100 wait "
-            f"{' to '.join(map(duration, sure.p99_s))} or less, and "
+            f"{' to '.join(dict.fromkeys(map(duration, sure.p99_s)))} or less, and "
             f"{sure.cold[0]:.2%} to {sure.cold[1]:.2%} find no replica ready."
         )
     return said

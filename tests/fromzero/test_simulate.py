@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -259,3 +261,23 @@ def test_the_page_on_cold_starts_shows_what_the_command_prints(tmp_path, monkeyp
         arguments = shlex.split(command.replace("\\\n", ""))
         done = CliRunner().invoke(app, arguments)
         assert (done.exit_code, done.stdout.rstrip()) == (0, said.rstrip())
+
+
+@pytest.mark.slow
+def test_the_page_is_there_though_nobody_reads_the_screen(place):
+    page = place / "page.html"
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "fromzero", "simulate", str(place / "echo.yaml"),
+            "--trace", str(place / "trace.csv"), "--cold-start", "10s",
+            "--report", str(page),
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+
+    _, errors = process.communicate(timeout=60)
+
+    assert b"Traceback" not in errors
+    assert page.read_text().endswith("</html>\n")
