@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aiohttp import AddrInfoType, ClientSession, TCPConnector
@@ -43,11 +44,19 @@ class Sockets:
         )
 
     async def closed(self) -> None:
-        """Wait until all are closed, for a second at most."""
+        """Wait until all are closed, and after a second break those that are not."""
+        if not await self._gone():
+            for each in self._open:
+                with suppress(OSError):  # It has been closed, or broken off, since.
+                    each.shutdown(socket.SHUT_RDWR)
+            await self._gone()
+
+    async def _gone(self) -> bool:
         for _ in range(int(_PATIENCE_S / _LOOK_S)):
             if all(each.fileno() < 0 for each in self._open):
-                return
+                return True
             await asyncio.sleep(_LOOK_S)
+        return False
 
     def _socket(self, about: AddrInfoType) -> socket.socket:
         self._open = [each for each in self._open if each.fileno() >= 0]

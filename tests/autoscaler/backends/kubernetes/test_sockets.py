@@ -15,8 +15,11 @@ from autoscaler.backends.kubernetes.api import Api
 
 
 @asynccontextmanager
-async def slow(url: str) -> AsyncIterator[str]:
-    """Have a way to the server at *url* that passes on each word of it late."""
+async def slow(
+    url: str, late_s: float = 0.05, heard: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """Have a way to the server at *url* that passes on each word of it late, and none
+    any more as soon as it is not *heard*."""
     ahead = urlsplit(url)
 
     async def passed(reader, writer):
@@ -24,7 +27,7 @@ async def slow(url: str) -> AsyncIterator[str]:
         try:
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(pumped(reader, there, 0.0))
-                ways.create_task(pumped(back, writer, 0.05))
+                ways.create_task(pumped(back, writer, late_s))
         finally:
             there.close()
             writer.close()
@@ -32,9 +35,11 @@ async def slow(url: str) -> AsyncIterator[str]:
     async def pumped(reader, writer, late_s):
         while data := await reader.read(1 << 16):
             await asyncio.sleep(late_s)
-            writer.write(data)
+            if heard is None or heard.is_set():
+                writer.write(data)
         await asyncio.sleep(late_s)
-        writer.write_eof()
+        if heard is None or heard.is_set():
+            writer.write_eof()
 
     async with await asyncio.start_server(passed, "127.0.0.1", 0) as server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -79,6 +84,29 @@ def test_what_is_cut_in_the_middle_is_closed_with_its_client(cluster, space):
                     each.cancel()
                 await asyncio.wait((watching, *asked))
                 assert ours(port) > 1
+            assert ours(port) == 0
+
+    async def within():
+        async with asyncio.timeout(30):
+            await scene()
+
+    asyncio.run(within())
+
+
+@pytest.mark.slow
+def test_a_server_that_says_nothing_any_more_is_not_waited_for(cluster, space):
+    path = f"/api/v1/namespaces/{space}/services"
+
+    async def scene():
+        heard = asyncio.Event()
+        heard.set()
+        async with slow(cluster.url, 0.0, heard) as url:
+            port = urlsplit(url).port
+            async with Api.at(url, cluster.admin.token, cluster.ca) as api:
+                version = (await api.get(path))["metadata"]["resourceVersion"]
+                async with api.watch(path, version, 30):
+                    heard.clear()
+                assert ours(port) > 0
             assert ours(port) == 0
 
     async def within():
