@@ -45,11 +45,14 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
             Policy(name=HERE),
             Policy(name=KNATIVE, adapt=plan.defaults),
             Policy(name=ALWAYS, adapt=plan.always_on),
-            *map(by_name, asked.policies),
         ]
+        for name in asked.policies:
+            by_name(name)  # Before the trace is read, which takes a while.
     except PolicyError as error:
         raise CommandError(f"--{error}") from error
     ours, specs = question(asked)
+    loads = plan.workloads(ours) if asked.policies else ()
+    ways += [by_name(name, loads) for name in asked.policies]
     found: list[Outcome] = []
     stopped = ""
     with watching(len(ways)) as watch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from autoscaler.core.domain import RevisionSpec
@@ -11,10 +11,12 @@ from simulations import plan
 from simulations.policies.greedy import GreedyDual
 from simulations.policies.histogram import Histogram
 from simulations.policies.hpa import Hpa
+from simulations.policies.offline import Offline
 from simulations.policies.policy import Policy
 from simulations.policies.rule import BreakEven, Fixed
 from simulations.policies.seasonal import Seasonal
 from simulations.policies.timer import Timers
+from simulations.workload import Workload
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
@@ -22,7 +24,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 RULE = (
     "must be kpa, knative, hpa, always-on, always-on:N, keepalive:TIME, breakeven, "
     "breakeven:PRICE (of a second of waiting, in seconds of a replica), "
-    "histogram:TIME, seasonal, seasonal:TIME or greedy-dual; TIME is 90s, 5m or 4h"
+    "histogram:TIME, seasonal, seasonal:TIME, greedy-dual or offline; TIME is 90s, 5m "
+    "or 4h"
 )
 
 
@@ -30,8 +33,10 @@ class PolicyError(Exception):
     """A text that names no policy: what, and the rule."""
 
 
-def by_name(text: str) -> Policy:
+def by_name(text: str, loads: Sequence[Workload] = ()) -> Policy:
     """Return the policy that *text* names; PolicyError: it names none.
+
+    *loads* are what is to come, for the one that knows it.
 
     >>> by_name("keepalive:5m").name
     'keepalive:5m'
@@ -48,6 +53,8 @@ def by_name(text: str) -> Policy:
             return Policy(name=name, begin=Hpa)
         case "greedy-dual" if not given:
             return Policy(name=name, begin=GreedyDual)
+        case "offline" if not given:
+            return Policy(name=name, begin=lambda: Offline(loads))
         case "always-on":
             return Policy(name=text, adapt=_always(_whole(text, given or "1")))
         case "keepalive" if given:

@@ -43,7 +43,7 @@ from tests.golden.scenarios import IRIS, LLM, SLEEPY, TEXT
 NAMES = (
     "kpa", "knative", "always-on", "always-on:2", "hpa", "keepalive:30s",
     "keepalive:5m", "breakeven", "breakeven:2", "histogram:10m", "seasonal",
-    "seasonal:2m", "greedy-dual",
+    "seasonal:2m", "greedy-dual", "offline",
 )  # fmt: skip
 SPAN_S = 1_200
 
@@ -175,10 +175,11 @@ class Case:
 
     @property
     def scenario(self) -> Scenario:
-        loads = zip(self.bare.models, self.loads, strict=True)
-        return replace(
-            self.bare, workloads=tuple(load.of(model.key) for model, load in loads)
-        )
+        pairs = zip(self.bare.models, self.loads, strict=True)
+        loads = tuple(load.of(model.key) for model, load in pairs)
+        assert self.bare.policy is not None
+        policy = by_name(self.bare.policy.name, loads)
+        return replace(self.bare, workloads=loads, policy=policy)
 
 
 @st.composite

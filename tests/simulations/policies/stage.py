@@ -53,20 +53,21 @@ def run(
         needs=Needs(gpus=0 if gpus is None else 1),
     )
     behaviour = Behaviour(cold_start=parse(f"{load_s:g}s"), stop_s=0.0)
+    loads = tuple(
+        Workload(
+            key=key,
+            arrivals=array("d", mine),
+            services=array("d", [service_s] * len(mine)),
+        )
+        for key, mine in zip(keys, arrivals, strict=True)
+    )
     return World(
         Scenario(
             models=tuple(Model(key=k, spec=spec, behaviour=behaviour) for k in keys),
-            workloads=tuple(
-                Workload(
-                    key=key,
-                    arrivals=array("d", mine),
-                    services=array("d", [service_s] * len(mine)),
-                )
-                for key, mine in zip(keys, arrivals, strict=True)
-            ),
+            workloads=loads,
             until=until,
             budget=Budget(gpus=gpus),
-            policy=by_name(policy),
+            policy=by_name(policy, loads),
         )
     ).run()
 

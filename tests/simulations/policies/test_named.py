@@ -12,7 +12,7 @@ from tests.simulations.laws import lawful
 
 NAMES = (
     "kpa", "knative", "hpa", "always-on", "keepalive:30s", "breakeven", "breakeven:2",
-    "histogram:1h", "seasonal", "seasonal:2m", "greedy-dual",
+    "histogram:1h", "seasonal", "seasonal:2m", "greedy-dual", "offline",
 )  # fmt: skip
 
 
