@@ -30,7 +30,9 @@ _LARGE = 16 << 20
 """Bytes that take more than a moment to read."""
 
 Given = Annotated[Path, typer.Argument(metavar="IN", help="A trace of any format.")]
-Made = Annotated[Path, typer.Argument(metavar="OUT", help="A new file; -: the screen.")]
+Made = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Where to write; -: the screen.")
+]
 Form = Annotated[
     str, typer.Option("--format", metavar="NAME", help="Of IN [recognised].")
 ]
