@@ -51,14 +51,14 @@ def simulate(asked: Asked, report: Path | None, *, as_json: bool) -> int:
     except PolicyError as error:
         raise CommandError(f"--{error}") from error
     ours, specs = question(asked)
-    loads = plan.workloads(ours) if asked.policies else ()
+    loads = plan.workloads(ours)
     ways += [by_name(name, loads) for name in asked.policies]
     found: list[Outcome] = []
     stopped = ""
     with watching(len(ways)) as watch:
         for place, policy in enumerate(ways):
             changed = {key: policy.adapt(spec) for key, spec in specs.items()}
-            scenario = replace(plan.scenario(ours, changed), policy=policy)
+            scenario = replace(plan.scenario(ours, changed, loads), policy=policy)
             run = World(scenario).run(watch(policy.name, place))
             found.append(plan.outcome(policy.name, changed, run))
             if watch.stopped:
